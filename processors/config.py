@@ -1,0 +1,70 @@
+"""What shapes the outputs: the processors' configuration and version, and their hash."""
+
+import hashlib
+import json
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+# Raised whenever the same input would give other bytes.
+VERSION = "1"
+
+Interval = Literal["1s", "1m", "5m", "1h"]
+INTERVAL_US: dict[str, int] = {
+    "1s": 1_000_000,
+    "1m": 60_000_000,
+    "5m": 300_000_000,
+    "1h": 3_600_000_000,
+}
+
+
+class Section(BaseModel):
+    """A part of the configuration: unknown keys are refused, values do not change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class BooksConfig(Section):
+    """Order books."""
+
+    levels: Annotated[int, Field(ge=1, le=200)] = 10
+    """Levels a side in `books` events."""
+    emit_interval_ms: Annotated[int, Field(ge=0)] = 100
+    """A changed book is emitted at most this often in event time; 0: on every change."""
+
+
+class BarsConfig(Section):
+    """Bars."""
+
+    intervals: tuple[Interval, ...] = ("1s", "1m", "5m", "1h")
+    grace_ms: Annotated[int, Field(ge=0)] = 1_000
+    """A Clock pulse closes bars that ended at least this long before it."""
+
+
+class ReferenceConfig(Section):
+    """Reference price across venues."""
+
+    stale_after_ms: Annotated[int, Field(ge=1)] = 5_000
+    """A venue whose top of book is older than this (event time) does not contribute."""
+
+
+class ProcessorsConfig(Section):
+    """All that shapes derived events."""
+
+    symbols: tuple[str, ...] = ()
+    """Canonical symbols to process; empty: all that are on the tape."""
+    books: BooksConfig = BooksConfig()
+    bars: BarsConfig = BarsConfig()
+    reference: ReferenceConfig = ReferenceConfig()
+
+    def canonical_json(self) -> str:
+        """The one text form that is hashed and put on the tape."""
+        return json.dumps(
+            self.model_dump(mode="json"), sort_keys=True, separators=(",", ":")
+        )
+
+    def hash(self) -> str:
+        """SHA-256 of version and configuration, lower-case hex."""
+        return hashlib.sha256(
+            f"{VERSION}\n{self.canonical_json()}".encode()
+        ).hexdigest()

@@ -1,0 +1,18 @@
+"""How to reach the database, and what the sinks store."""
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+
+
+class DatabaseConfig(BaseModel):
+    """The database; empty `url`: the local stack's PostgreSQL."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    url: SecretStr = SecretStr("")
+    """postgresql://user:password@host:port/database"""
+    quote_interval_ms: Annotated[int, Field(ge=0)] = 1_000
+    """Top of book is stored at most this often per venue and symbol; 0: every quote."""
+    chunk_interval_hours: Annotated[int, Field(ge=1)] = 24
+    """Time covered by one hypertable chunk or native partition."""

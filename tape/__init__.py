@@ -1,0 +1,1 @@
+"""The command line, configuration, the local stack, the demo; and what users import."""

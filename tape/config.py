@@ -1,0 +1,1 @@
+"""The one configuration: defaults, config/<environment>.toml, environment, command line."""
