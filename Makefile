@@ -1,0 +1,45 @@
+# Two commands do everything on a fresh machine with Python 3.11+: `make demo` and `make test`.
+
+SHELL := /bin/bash
+UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
+RUN := $(UV) run --frozen --no-sync
+
+.DEFAULT_GOAL := help
+
+help: ## Show what there is.
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+.uv/bin/uv:
+	@command -v python3 >/dev/null || { echo "Python 3.11 or newer is needed as python3"; exit 1; }
+	python3 -m venv .uv && .uv/bin/pip install --quiet "uv>=0.9"
+
+install: $(if $(findstring .uv,$(UV)),.uv/bin/uv) ## Install what is needed from the lock file.
+	@$(UV) sync --frozen --quiet
+
+demo: install ## See all of it: Kafka, PostgreSQL, workers, sinks, replay and proof. CAPTURE=path, ARGS="--seconds 30".
+	@$(RUN) tape demo $(if $(CAPTURE),--capture "$(CAPTURE)") $(ARGS)
+
+test: install ## Run the tests on a real Kafka, registry and PostgreSQL, started as child processes.
+	@$(RUN) pytest -m "not slow" $(ARGS)
+
+test-slow: install ## Run the long tests too.
+	@$(RUN) pytest $(ARGS)
+
+check: install ## Formatting, lint, types, import rules, schemas.
+	$(RUN) ruff format --check .
+	$(RUN) ruff check .
+	$(RUN) mypy
+	$(RUN) lint-imports
+	$(RUN) tape schemas check
+
+format: install ## Format the code.
+	$(RUN) ruff format .
+	$(RUN) ruff check --fix .
+
+bench: install ## Run every benchmark beside its peer (minutes).
+	@for name in agent bars venues decode latency; do $(RUN) tape bench $$name --json || exit 1; done
+
+clean: ## Remove what the build made here.
+	rm -rf .venv .uv .mypy_cache .ruff_cache .pytest_cache .hypothesis dist build
+
+.PHONY: help install demo test test-slow check format bench clean
