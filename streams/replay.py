@@ -36,6 +36,7 @@ class Proof:
 
     @property
     def identical(self) -> bool:
+        """Whether the same bytes were derived as were recorded."""
         return self.sha256 == self.recorded_sha256
 
 
@@ -69,6 +70,7 @@ class Report:
 
     @property
     def identical(self) -> bool:
+        """Whether nothing diverged."""
         return self.divergence is None and all(proof.identical for proof in self.proofs)
 
 

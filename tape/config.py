@@ -202,6 +202,25 @@ def flatten(model: BaseModel, prefix: str = "") -> Iterator[tuple[str, Any]]:
             yield f"{prefix}{name}", str(value) if isinstance(value, Path) else value
 
 
+def to_environment(settings: Settings) -> dict[str, str]:
+    """All settings as environment variables, secrets included: what a child process gets."""
+    return dict(_variables(settings, PREFIX))
+
+
+def _variables(model: BaseModel, prefix: str) -> Iterator[tuple[str, str]]:
+    for name in type(model).model_fields:
+        value = getattr(model, name)
+        variable = f"{prefix}{name.upper()}"
+        if isinstance(value, BaseModel):
+            yield from _variables(value, f"{variable}__")
+        elif isinstance(value, SecretStr):
+            yield variable, value.get_secret_value()
+        elif isinstance(value, tuple):
+            yield variable, json.dumps(value)
+        else:
+            yield variable, str(value)
+
+
 _current: ContextVar[Settings] = ContextVar("settings")
 
 

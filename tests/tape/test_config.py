@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from schemas.errors import ConfigError
-from tape.config import Settings, flatten, load
+from tape.config import Settings, flatten, load, to_environment
 
 
 @pytest.fixture(autouse=True)
@@ -89,3 +89,10 @@ def test_every_environment_of_the_repository_loads() -> None:
 def test_lists_are_given_with_commas_or_as_json() -> None:
     assert load({"symbols": "A-B, C-D"}).symbols == ("A-B", "C-D")
     assert load({"symbols": '["A-B"]'}).symbols == ("A-B",)
+
+
+def test_a_child_process_gets_the_same_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = load({"tape": "other", "symbols": "A-B", "kafka.sasl_password": "s", "partitions": "3"})
+    for name, text in to_environment(given).items():
+        monkeypatch.setenv(name, text)
+    assert load() == given
