@@ -8,8 +8,16 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast
 
-from platformdirs import user_data_path
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from platformdirs import user_cache_path, user_data_path
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+)
 from pydantic_settings import (
     BaseSettings,
     InitSettingsSource,
@@ -25,9 +33,14 @@ from streams.config import KafkaConfig, RegistryConfig, TelemetryConfig, WorkerC
 
 PREFIX = "TAPE_"
 # Variables of that prefix which are not settings.
-_RESERVED = ("TAPE_TEST_", "TAPE_SHARED_DATA", "TAPE_ENVIRONMENT", "TAPE_CONFIG_DIR")
+_RESERVED = ("TAPE_TEST_", "TAPE_SHARED_DATA", "TAPE_ENVIRONMENT", "TAPE_CONFIG_DIR", "TAPE_HOME")
 
 Port = Annotated[int, Field(ge=0, le=65535)]
+
+
+def _home() -> Path:
+    given = os.environ.get("TAPE_HOME")
+    return Path(given) if given else user_data_path("tape", appauthor=False)
 
 
 class StackConfig(BaseModel):
@@ -35,8 +48,12 @@ class StackConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    home: Path = Field(default_factory=lambda: user_data_path("tape", appauthor=False))
-    """Folder of its data, logs and downloads."""
+    home: Annotated[Path, AfterValidator(Path.absolute)] = Field(default_factory=_home)
+    """Folder of its data and logs; the variable TAPE_HOME changes it too."""
+    cache: Annotated[Path, AfterValidator(Path.absolute)] = Field(
+        default_factory=lambda: user_cache_path("tape", appauthor=False)
+    )
+    """Folder of its downloads, shared by all stacks of a user."""
     kafka_port: Port = 19092
     kafka_controller_port: Port = 19093
     registry_port: Port = 18081

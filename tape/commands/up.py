@@ -1,0 +1,131 @@
+"""`tape up`: starts the local stack, and makes the tape's topics and schemas."""
+
+import time
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+
+from schemas.errors import StoreError
+from tape import config
+from tape.config import Settings
+from tape.stack import control
+from tape.stack.addresses import PARTS, addresses, local_services
+from tape.stack.artifacts import Cache
+from tape.stack.state import State
+from tape.stack.supervisor import Plan, Supervisor
+
+_console = Console(stderr=True)
+
+
+def command(
+    detach: Annotated[
+        bool, typer.Option("--detach/--foreground", help="Go on in the background, or stay here.")
+    ] = True,
+    topics: Annotated[
+        bool, typer.Option(help="Make the tape's topics and register its schemas.")
+    ] = True,
+) -> None:
+    """Start Kafka, the schema registry and PostgreSQL on this machine, and wait until they answer.
+
+    Their data stays over restarts. A part with an external address (kafka.bootstrap,
+    registry.url, database.url) is not started. `tape down` ends them.
+    """
+    settings = config.settings()
+    services = local_services(settings)
+    if not services:
+        _console.print("every address is external: nothing is started here")
+        return _make_tape(settings, topics)
+    if (state := control.running(settings.stack)) is not None and state.phase == "ready":
+        missing = set(services) - set(state.services)
+        if missing:
+            raise StoreError(
+                f"the stack runs without {', '.join(sorted(missing))}: `tape down`, then `tape up`"
+            )
+        _console.print("the local stack is already running")
+        _show(state)
+        return _make_tape(settings, topics)
+    fetch(settings)
+    plan = Plan(config=settings.stack, services=services)
+    if detach:
+        start(plan)
+        return _make_tape(settings, topics)
+    return _stay(plan)
+
+
+def fetch(settings: Settings) -> None:
+    """Download what the local services need and is not in the cache, with a progress bar."""
+    services = local_services(settings)
+    if not {"kafka", "registry"} & set(services):
+        return
+    cache = Cache(settings.stack.cache)
+    wanted = cache.missing()
+    if not wanted:
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
+    with Progress(*columns, TransferSpeedColumn(), console=_console) as progress:
+        total = sum(artifact.size for artifact in wanted)
+        task = progress.add_task(f"Fetching {len(wanted)} files", total=total)
+        cache.fetch(wanted, lambda count: progress.advance(task, count))
+
+
+def start(plan: Plan) -> State:
+    """Start the stack in the background, telling on the terminal how far it is."""
+    began = time.monotonic()
+    with _console.status("Starting") as status:
+        state = control.start(plan, lambda state: status.update(_progress(state)))
+    _show(state)
+    _console.print(f"up in {time.monotonic() - began:.1f} s")
+    return state
+
+
+def _stay(plan: Plan) -> None:
+    supervisor = Supervisor(plan)
+    shown = False
+
+    def report(state: State) -> None:
+        nonlocal shown
+        if state.phase == "ready" and not shown:
+            shown = True
+            _show(state)
+            _console.print("Ctrl-C ends it")
+
+    try:
+        supervisor.run(report)
+    except BlockingIOError:
+        raise StoreError(
+            f"another supervisor starts or ends in {plan.config.home}: try again in a moment"
+        ) from None
+
+
+def _progress(state: State) -> str:
+    parts = [
+        f"{name} {'ready' if service.ready else '…'}" for name, service in state.services.items()
+    ]
+    return "Starting: " + ", ".join(parts)
+
+
+def _show(state: State) -> None:
+    for name, service in state.services.items():
+        _console.print(f"  {name:9} {masked(service.address)}  [dim]{PARTS[name]}[/dim]")
+
+
+def masked(address: str) -> str:
+    """The address without its password."""
+    head, at, tail = address.rpartition("@")
+    if not at:
+        return address
+    scheme, _, credentials = head.rpartition("//")
+    return f"{scheme}//{credentials.split(':', 1)[0]}:********@{tail}"
+
+
+def _make_tape(settings: Settings, topics: bool) -> None:
+    if not topics:
+        return
+    # Imported here: it brings the Kafka client, which the lines above can do without.
+    from streams.topics import create_tape  # noqa: PLC0415
+
+    final = addresses(settings, only=("kafka", "registry"))
+    create_tape(final.kafka, final.registry, final.tape, final.partitions, final.processors)
+    _console.print(f"tape [bold]{final.tape}[/bold]: topics and schemas are there")
