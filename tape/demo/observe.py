@@ -1,0 +1,113 @@
+"""What a consumer of the derived topics sees: last bars and books, rates, latency."""
+
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Mapping
+from typing import Any
+
+from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
+
+from schemas import catalogue, rows
+from schemas.errors import SchemaError
+from schemas.events import Bar, Book, Event, ReferencePrice
+from streams.config import KafkaConfig
+from streams.kafka import client_config
+
+_POLL_S = 0.1
+_RATE_WINDOW_S = 5.0
+
+
+class Observer(threading.Thread):
+    """Reads the derived topics of a tape from their start, as any consumer can.
+
+    `latencies_ms`: from the receive time that an event carries (when the input that caused
+    it reached our process) to when this consumer had it.
+    """
+
+    def __init__(
+        self, kafka: KafkaConfig, writers: Mapping[int, dict[str, Any]], tape: str, partitions: int
+    ) -> None:
+        super().__init__(name="observer", daemon=True)
+        self.bars: dict[tuple[str, str], Bar] = {}
+        self.books: dict[tuple[str, str], Book] = {}
+        self.reference: dict[str, ReferencePrice] = {}
+        self.events: Counter[str] = Counter()
+        self.latencies_ms: list[float] = []
+        self.origin: dict[int, int] = {}
+        self.failure: str | None = None
+        self._writers, self._tape = writers, tape
+        self._over = threading.Event()
+        self._consumer = Consumer(
+            client_config(kafka)
+            | {
+                "group.id": f"{tape}.demo-view",
+                "enable.auto.commit": False,
+                "fetch.wait.max.ms": 10,
+            }
+        )
+        self._consumer.assign(
+            [
+                TopicPartition(catalogue.kafka_name(tape, topic.name), partition, OFFSET_BEGINNING)
+                for topic in catalogue.DERIVED
+                for partition in range(partitions)
+            ]
+        )
+
+    def run(self) -> None:
+        """Read until `stop`."""
+        try:
+            while not self._over.is_set():
+                for message in self._consumer.consume(500, timeout=_POLL_S):
+                    if message.error() is None and message.value():
+                        self._take(message.value(), message.partition())
+        except SchemaError as error:
+            self.failure = str(error)
+        finally:
+            self._consumer.close()
+
+    def stop(self) -> None:
+        """End the thread and wait for it."""
+        self._over.set()
+        self.join()
+
+    def _take(self, value: bytes, partition: int) -> None:
+        now_us = time.time_ns() // 1000
+        event: Any = rows.decode(value, self._writers)
+        self.events[catalogue.topic_of(type(event).__name__).name] += 1
+        self.latencies_ms.append((now_us - event.receive_time) / 1000)
+        self.origin[partition] = event.origin.offset
+        self._keep(event)
+
+    def _keep(self, event: Event) -> None:
+        match event:
+            case Bar(interval="1s"):
+                self.bars[event.symbol, event.venue] = event
+            case Book():
+                self.books[event.symbol, event.venue] = event
+            case ReferencePrice():
+                self.reference[event.symbol] = event
+
+
+class Rate:
+    """Events per second over the last seconds, from a growing total."""
+
+    def __init__(self) -> None:
+        self._seen: deque[tuple[float, int]] = deque()
+
+    def update(self, total: int) -> float:
+        """Take the total of now; the rate since some seconds ago."""
+        now = time.monotonic()
+        self._seen.append((now, total))
+        while now - self._seen[0][0] > _RATE_WINDOW_S:
+            self._seen.popleft()
+        elapsed = now - self._seen[0][0]
+        return (total - self._seen[0][1]) / elapsed if elapsed else 0.0
+
+
+def percentile(values: list[float], share: float) -> float | None:
+    """The value below which that share of the values lies; None of none."""
+    if not values:
+        return None
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
