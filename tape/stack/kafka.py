@@ -46,8 +46,9 @@ _SETTINGS = {
     "num.io.threads": 4,
     "background.threads": 4,
     "num.recovery.threads.per.data.dir": 2,
-    # One broker, which is also the controller: nobody waits for its leave.
-    "controlled.shutdown.enable": "false",
+    # After kill -9 a broker may come back only when its former self's session has ended (9 s).
+    "broker.session.timeout.ms": 3_000,
+    "broker.heartbeat.interval.ms": 500,
 }
 
 
