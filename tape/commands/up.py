@@ -14,6 +14,7 @@ from tape.stack import control
 from tape.stack.addresses import PARTS, addresses, local_services
 from tape.stack.artifacts import Cache
 from tape.stack.state import State
+from tape.stack.status import masked
 from tape.stack.supervisor import Plan, Supervisor
 
 _console = Console(stderr=True)
@@ -51,7 +52,7 @@ def command(
     if detach:
         start(plan)
         return _make_tape(settings, topics)
-    return _stay(plan)
+    return _stay(plan, settings, topics)
 
 
 def fetch(settings: Settings) -> None:
@@ -80,7 +81,7 @@ def start(plan: Plan) -> State:
     return state
 
 
-def _stay(plan: Plan) -> None:
+def _stay(plan: Plan, settings: Settings, topics: bool) -> None:
     supervisor = Supervisor(plan)
     shown = False
 
@@ -89,6 +90,7 @@ def _stay(plan: Plan) -> None:
         if state.phase == "ready" and not shown:
             shown = True
             _show(state)
+            _make_tape(settings, topics)
             _console.print("Ctrl-C ends it")
 
     try:
@@ -109,15 +111,6 @@ def _progress(state: State) -> str:
 def _show(state: State) -> None:
     for name, service in state.services.items():
         _console.print(f"  {name:9} {masked(service.address)}  [dim]{PARTS[name]}[/dim]")
-
-
-def masked(address: str) -> str:
-    """The address without its password."""
-    head, at, tail = address.rpartition("@")
-    if not at:
-        return address
-    scheme, _, credentials = head.rpartition("//")
-    return f"{scheme}//{credentials.split(':', 1)[0]}:********@{tail}"
 
 
 def _make_tape(settings: Settings, topics: bool) -> None:

@@ -1,8 +1,10 @@
 """Kafka: one broker that is its own controller (KRaft), on loopback."""
 
 import base64
+import logging
 import uuid
 from pathlib import Path
+from typing import Any
 
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
@@ -135,7 +137,14 @@ class Kafka:
 
 def answers(bootstrap: str, timeout_s: float = 1.0) -> bool:
     """Whether a broker at this address tells its metadata (without TLS or SASL)."""
-    admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
+    return answers_with({"bootstrap.servers": bootstrap}, timeout_s)
+
+
+def answers_with(client: dict[str, Any], timeout_s: float) -> bool:
+    """Whether a broker tells its metadata to a client of this configuration."""
+    # Its own log lines would tell on every try that the broker is not there yet.
+    silent = logging.Logger("kafka", logging.CRITICAL)
+    admin = AdminClient(client, logger=silent)
     try:
         return bool(admin.list_topics(timeout=timeout_s).brokers)
     except KafkaException:

@@ -53,8 +53,9 @@ def holder(port: int) -> str:
             if connection.pid is None:
                 break
             process = psutil.Process(connection.pid)
-            words = " ".join(process.cmdline()) or process.name()
-            return f"process {process.pid} of {process.username()} ({words[:80]})"
+            # The end tells Java programs apart, whose beginning is a class path.
+            words = " ".join([process.name(), "…", *process.cmdline()[-2:]])
+            return f"process {process.pid} of {process.username()} ({words[:120]})"
     except psutil.Error:
         pass
     return "a process of another user"
