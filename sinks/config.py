@@ -16,3 +16,7 @@ class DatabaseConfig(BaseModel):
     """Top of book is stored at most this often per venue and symbol; 0: every quote."""
     chunk_interval_hours: Annotated[int, Field(ge=1)] = 24
     """Time covered by one hypertable chunk or native partition."""
+    reader_role: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")] = "grafana"
+    """Role that may read the tables and nothing else."""
+    reader_password: SecretStr = SecretStr("")
+    """Given: the sink creates that role, with this password; empty: it creates none."""

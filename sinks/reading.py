@@ -1,0 +1,168 @@
+"""Reading topics for sinks: from given offsets, many records at a time, as decoded batches."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+from numpy.typing import NDArray
+
+from schemas.catalogue import kafka_name
+from schemas.errors import StoreError
+from sinks.rows import Position
+from streams.config import KafkaConfig
+from streams.kafka import client_config
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """Consecutive records of one partition, as they came."""
+
+    topic: str
+    partition: int
+    buffer: NDArray[np.uint8]
+    starts: NDArray[np.int64]
+    ends: NDArray[np.int64]
+    offsets: NDArray[np.int64]
+    timestamps_ms: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.offsets)
+
+    def payload(self, index: int) -> bytes:
+        """The bytes of one record."""
+        return self.buffer[self.starts[index] : self.ends[index]].tobytes()
+
+    def part(self, begin: int, end: int) -> "Fetched":
+        """The records from `begin` up to `end` (exclusive)."""
+        span = slice(begin, end)
+        return Fetched(
+            self.topic, self.partition, self.buffer, self.starts[span], self.ends[span],
+            self.offsets[span], self.timestamps_ms[span],
+        )  # fmt: skip
+
+    def pieces(self, width_ms: int, most: int) -> "list[Fetched]":
+        """Cut so that the timestamps of a piece lie in about `most` intervals of `width_ms`."""
+        _, first = np.unique(self.timestamps_ms // width_ms, return_index=True)
+        cuts = [0, *np.sort(first)[most::most].tolist(), len(self)]
+        return [self.part(begin, end) for begin, end in zip(cuts, cuts[1:], strict=False)]
+
+
+class TopicReader:
+    """Reads topics of a tape from offsets that the caller gives; commits nothing to Kafka."""
+
+    def __init__(self, kafka: KafkaConfig, tape: str) -> None:
+        self._tape = tape
+        self._consumer = Consumer(
+            client_config(kafka)
+            | {
+                "group.id": f"{tape}.sink",
+                "enable.auto.commit": False,
+                "enable.partition.eof": True,
+                # Never skip in silence: `begin` decides where a topic's start was deleted.
+                "auto.offset.reset": "error",
+                "fetch.min.bytes": 1,
+                "fetch.wait.max.ms": 100,
+                "queued.min.messages": 200_000,
+                "queued.max.messages.kbytes": 131_072,
+            }
+        )
+        self.ended: dict[Position, int] = {}
+        """Offsets at which partitions ended when they had been read that far."""
+
+    def close(self) -> None:
+        """Leave the broker."""
+        self._consumer.close()
+
+    def partitions(self, topic: str, timeout_s: float = 10.0) -> int:
+        """How many partitions a logical topic has; StoreError where it is not there."""
+        name = kafka_name(self._tape, topic)
+        try:
+            found = self._consumer.list_topics(name, timeout=timeout_s).topics[name]
+        except KafkaException as error:
+            raise StoreError(f"Kafka could not be reached: {error}; is it up?") from error
+        if found.error is not None or not found.partitions:
+            raise StoreError(f"topic {name} is not there: create the tape with `tape up`")
+        return len(found.partitions)
+
+    def watermarks(self, topic: str, partition: int, timeout_s: float = 10.0) -> tuple[int, int]:
+        """First offset that the broker has, and the one that the next record will get."""
+        at = TopicPartition(kafka_name(self._tape, topic), partition)
+        try:
+            low, high = self._consumer.get_watermark_offsets(at, timeout=timeout_s)
+        except KafkaException as error:
+            raise StoreError(f"offsets of {at.topic} could not be read: {error}") from error
+        return int(low), int(high)
+
+    def assign(self, offsets: Mapping[Position, int]) -> None:
+        """Read these partitions from these offsets on, and no others."""
+        self.ended = {}
+        self._consumer.assign(
+            [
+                TopicPartition(kafka_name(self._tape, topic), partition, offset)
+                for (topic, partition), offset in offsets.items()
+            ]
+        )
+
+    def fetch(self, most: int, timeout_s: float) -> list[Fetched]:
+        """Up to `most` records that come within `timeout_s`, grouped by partition.
+
+        Raises StoreError when a partition cannot be read on, which no retry would heal.
+        """
+        groups: dict[tuple[str, int], list[Message]] = {}
+        for message in self._consumer.consume(most, timeout_s):
+            error = message.error()
+            position = (str(message.topic()), int(message.partition() or 0))
+            if error is None:
+                groups.setdefault(position, []).append(message)
+            elif error.code() == KafkaError._PARTITION_EOF:
+                self.ended[self._logical(position[0]), position[1]] = int(message.offset() or 0)
+            elif error.code() == KafkaError._AUTO_OFFSET_RESET or error.fatal():
+                raise StoreError(f"{position[0]} partition {position[1]}: {error.str()}")
+        return [self._fetched(*position, found) for position, found in groups.items()]
+
+    def _logical(self, name: str) -> str:
+        return name.removeprefix(f"{self._tape}.")
+
+    def _fetched(self, name: str, partition: int, messages: list[Message]) -> Fetched:
+        values = [message.value() or b"" for message in messages]
+        count = len(values)
+        ends = np.cumsum(np.fromiter(map(len, values), np.int64, count))
+        starts = np.concatenate((np.zeros(1, np.int64), ends[:-1]))
+        return Fetched(
+            self._logical(name),
+            partition,
+            np.frombuffer(b"".join(values), np.uint8),
+            starts,
+            ends,
+            np.fromiter((message.offset() for message in messages), np.int64, count),
+            np.fromiter((message.timestamp()[1] for message in messages), np.int64, count),
+        )
+
+
+def read_until(
+    reader: TopicReader, ends: dict[Position, int], most: int = 20_000, patience_s: float = 60.0
+) -> Iterator[Fetched]:
+    """What the assigned partitions hold below the offsets `ends` (which exist); then stops.
+
+    Raises StoreError when nothing comes for `patience_s`.
+    """
+    todo = dict(ends)
+    idle_s = 0.0
+    while todo:
+        fetched = reader.fetch(most, 0.2)
+        idle_s = 0.0 if fetched else idle_s + 0.2
+        if idle_s > patience_s:
+            raise StoreError(f"Kafka sent nothing for {patience_s:.0f} s; is it up?")
+        for one in fetched:
+            end = todo.get((one.topic, one.partition))
+            if end is None:
+                continue
+            below = int(np.searchsorted(one.offsets, end))
+            if below:
+                yield one.part(0, below)
+            if below < len(one) or one.offsets[-1] >= end - 1:
+                del todo[one.topic, one.partition]
+        for position, end in reader.ended.items():
+            if end >= todo.get(position, end + 1):
+                del todo[position]

@@ -1,0 +1,177 @@
+"""The database sink: topics into tables, exactly once, for as long as it is let."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from threading import Event
+from time import perf_counter
+from typing import Protocol
+
+import psycopg
+
+from schemas.errors import StoreError
+from schemas.registry import Registry
+from sinks.config import DatabaseConfig
+from sinks.dead_letters import DeadLetters
+from sinks.decoding import BatchDecoder
+from sinks.reading import Fetched, TopicReader
+from sinks.rows import Position
+from sinks.storage import Connection
+from sinks.store import MOST_CHUNKS, OffsetsMoved, State, Store, Update, connect
+from streams.config import KafkaConfig
+
+NAME = "timescale"
+
+# One transaction stores at most this many records, or what comes within this time.
+_MOST_RECORDS = 50_000
+_WINDOW_S = 0.25
+_LONGEST_WAIT_S = 10.0
+
+
+class Observer(Protocol):
+    """Is told what the sink does; metrics and logs are made of it."""
+
+    def started(self, lost: dict[Position, tuple[int, int]]) -> None:
+        """It reads on from the database's offsets; `lost` was deleted before it was read."""
+
+    def stored(self, updates: Sequence[Update], seconds: float) -> None:
+        """A transaction was committed."""
+
+    def refused(self, topic: str, count: int) -> None:
+        """Dead letters were written."""
+
+    def waiting(self, reason: str, seconds: float) -> None:
+        """It tries again after this time."""
+
+
+@dataclass(slots=True)
+class TimescaleSink:
+    """Writes the given topics of a tape to the database."""
+
+    kafka: KafkaConfig
+    registry: Registry
+    config: DatabaseConfig
+    url: str
+    tape: str
+    topics: tuple[str, ...]
+    observer: Observer
+
+    def run(self, stop: Event) -> None:
+        """Store what comes until `stop` is set.
+
+        Start and recovery are the same path: a session reads the database's offsets and goes on
+        from there; when the database fails or its offsets move, the next session does.
+        Raises TapeError for what waiting would not heal.
+        """
+        decoder = BatchDecoder(self.registry, self.tape)
+        letters = DeadLetters(self.kafka, self.tape, decoder.ids)
+        reader = TopicReader(self.kafka, self.tape)
+        failures, wait_s = 0, 0.0
+        try:
+            positions = [
+                (topic, partition)
+                for topic in self.topics
+                for partition in range(reader.partitions(topic))
+            ]
+            while not stop.wait(wait_s):
+                session = _Session(self, decoder, letters, reader, positions)
+                try:
+                    session.run(stop)
+                    failures, wait_s = 0, 0.0
+                except (psycopg.OperationalError, psycopg.InterfaceError, _Away) as error:
+                    failures = 1 if session.began else failures + 1
+                    wait_s = min(0.25 * 2**failures, _LONGEST_WAIT_S)
+                    self.observer.waiting(str(error).strip(), wait_s)
+        except psycopg.Error as error:
+            raise StoreError(f"the database refused: {str(error).strip()}") from error
+        finally:
+            reader.close()
+
+
+class _Away(Exception):
+    """The database cannot be reached, or another process is at work: wait."""
+
+
+class _Session:
+    """One connection's life: from the database's offsets on, until something ends it."""
+
+    def __init__(
+        self,
+        sink: TimescaleSink,
+        decoder: BatchDecoder,
+        letters: DeadLetters,
+        reader: TopicReader,
+        positions: Sequence[Position],
+    ) -> None:
+        self._sink, self._decoder, self._letters = sink, decoder, letters
+        self._reader, self._positions = reader, positions
+        self.began = False
+        """Whether it came as far as reading."""
+
+    def run(self, stop: Event) -> None:
+        """Store until `stop` is set or the database's offsets moved."""
+        try:
+            connection = connect(self._sink.url)
+        except StoreError as error:
+            raise _Away(str(error)) from error
+        with connection:
+            self._own(connection)
+            store = Store.open(connection, self._sink.tape, self._sink.config)
+            states = store.states(self._positions)
+            self._seek(states)
+            self.began = True
+            try:
+                while not stop.is_set():
+                    self._step(store, states)
+            except OffsetsMoved:
+                return
+
+    def _own(self, connection: Connection) -> None:
+        """Be the only writer of these topics; a second process stands by until this one ends."""
+        for topic in self._sink.topics:
+            row = connection.execute(
+                "SELECT pg_try_advisory_lock(hashtextextended(%s, 1))",
+                (f"{self._sink.tape}.{topic}",),
+            ).fetchone()
+            if row is None or not row[0]:
+                raise _Away(f"another sink writes {self._sink.tape}.{topic}; standing by")
+
+    def _seek(self, states: dict[Position, State]) -> None:
+        lost = {}
+        for position, state in states.items():
+            low, high = self._reader.watermarks(*position)
+            if state.next_offset > high:
+                raise StoreError(
+                    f"the database is at offset {state.next_offset} of {position[0]} partition"
+                    f" {position[1]}, which ends at {high}: the topic was made anew; use another"
+                    f" tape, or `tape rebuild {position[0]}`"
+                )
+            if state.next_offset < low:
+                lost[position] = (state.next_offset, low)
+        offsets = {
+            position: lost.get(position, (0, state.next_offset))[1]
+            for position, state in states.items()
+        }
+        self._reader.assign(offsets)
+        self._sink.observer.started(lost)
+
+    def _step(self, store: Store, states: dict[Position, State]) -> None:
+        fetched = self._reader.fetch(_MOST_RECORDS, _WINDOW_S)
+        rounds = [one.pieces(store.chunk_width_ms(), MOST_CHUNKS) for one in fetched]
+        for number in range(max(map(len, rounds), default=0)):
+            self._store(
+                store, states, [pieces[number] for pieces in rounds if number < len(pieces)]
+            )
+
+    def _store(
+        self, store: Store, states: dict[Position, State], fetched: Sequence[Fetched]
+    ) -> None:
+        began = perf_counter()
+        updates = []
+        for one in fetched:
+            state = states[one.topic, one.partition]
+            rows, refused = state.rows.process(self._decoder.decode(one))
+            if refused and (count := self._letters.write(one, refused)):
+                self._sink.observer.refused(one.topic, count)
+            updates.append(Update(state, rows, int(one.offsets[-1]) + 1))
+        store.write(updates)
+        self._sink.observer.stored(updates, perf_counter() - began)
