@@ -70,17 +70,14 @@ def shown(column: Column, value: bytes | None) -> str:
     """A value for people."""
     if value is None:
         return "NULL"
-    if column.array:
-        return f"array of {len(value)} bytes 0x{value.hex()}"
+    if column.array or column.kind == "bytes":
+        return f"{len(value)} bytes 0x{value.hex()}"
     if column.kind in {"text", "enum"}:
         return repr(value.decode(errors="replace"))
     if column.kind == "float":
         return repr(struct.unpack(">d", value)[0])
-    if column.kind == "time":
-        return str(_EPOCH + timedelta(microseconds=int.from_bytes(value, "big", signed=True)))
-    if column.kind == "bytes":
-        return f"0x{value.hex()}"
-    return str(int.from_bytes(value, "big", signed=True))
+    number = int.from_bytes(value, "big", signed=True)
+    return str(_EPOCH + timedelta(microseconds=number) if column.kind == "time" else number)
 
 
 @dataclass(slots=True)

@@ -39,13 +39,16 @@ _REASONS = {
 # Columns of the plan.
 _KIND, _ARRAY, _SOURCE, _NULL, _ITEM, _ITEM_NULL, _ENUM_BASE, _OID, _MOST = range(9)
 # Texts that are indexed may be this long, since PostgreSQL refuses index rows of over 2.7 kB.
-_MOST_INDEXED = 256
+MOST_INDEXED = 256
 _UNBOUNDED = 1 << 40
 
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """Rows as binary COPY bytes, without header and trailer; row i is `data[starts[i]:starts[i+1]]`."""
+    """Rows as binary COPY bytes, without header and trailer.
+
+    Row i is `data[starts[i]:starts[i + 1]]`.
+    """
 
     data: Bytes
     starts: Integers
@@ -72,7 +75,9 @@ def _plan(table: Table) -> _Plan:
     names = list(table_dtype(table.record).names or ())
     items = item_dtypes(table.record)
     plan = np.full((len(table.columns), 9), -1, np.int64)
-    keys, spans, text = [], [], b""
+    keys: list[str] = []
+    spans: list[tuple[int, int]] = []
+    text = b""
     extra = len(names)
     for row, column in zip(plan, table.columns, strict=True):
         row[_KIND], row[_ARRAY] = _KINDS.index(column.kind), column.array
@@ -88,7 +93,7 @@ def _plan(table: Table) -> _Plan:
             row[_ITEM] = fields.index(_source(column.item, column.kind, False))
             row[_ITEM_NULL] = fields.index(f"{column.item}_null") if column.item_nullable else -1
         row[_ENUM_BASE] = len(spans)
-        row[_MOST] = _MOST_INDEXED if column.name in table.query_columns else _UNBOUNDED
+        row[_MOST] = MOST_INDEXED if column.name in table.query_columns else _UNBOUNDED
         for symbol in column.symbols:
             spans.append((len(text), len(symbol.encode())))
             text += symbol.encode()
@@ -106,7 +111,7 @@ def _source(field: str, kind: str, array: bool) -> str:
 
 
 def _flat(batch: Batch, plan: _Plan) -> tuple[Integers, Integers]:
-    """All item tables one after the other, and for each column where its table begins, its width."""
+    """All item tables, one after the other; for each column where its table begins, its width."""
     places = np.zeros((len(plan.item_keys), 2), np.int64)
     parts: dict[str, tuple[int, int]] = {}
     arrays, total = [np.zeros(0, np.int64)], 0
@@ -166,7 +171,7 @@ def _reason(columns: tuple[Column, ...], code: int) -> str:
 
 
 @numba.njit(cache=True)
-def _text_problem(text: Bytes, start: int, length: int) -> int:
+def _text_problem(text: Bytes, start: int, length: int) -> int:  # noqa: PLR0912 one kernel
     """0 for UTF-8 without NUL, else the reason."""
     i, end = start, start + length
     while i < end:
@@ -212,17 +217,14 @@ def _size_of(
         return 4
     if kind in (_BIGINT, _FLOAT):
         return 8
-    if kind == _BOOLEAN:
-        return 1
     if kind == _TIME:
         return 8 if FIRST_TIME_US <= value < END_TIME_US else -_NO_TIME
-    if kind == _ENUM:
-        return int(spans[enum_base + value, 1])
     if kind == _TEXT:
         problem = _text_problem(text, value, length)
-        if problem:
-            return -problem
-    return length
+        return -problem if problem else length
+    if kind == _ENUM:
+        return int(spans[enum_base + value, 1])
+    return 1 if kind == _BOOLEAN else length
 
 
 @numba.njit(cache=True)
@@ -282,24 +284,27 @@ def _put_value(
     spans: Integers, enum_text: Bytes,
 ) -> int:  # fmt: skip
     """Write length word and value; the place after it."""
-    if kind == _INTEGER:
-        return _put(data, _put(data, at, 4, 4), value, 4)
-    if kind in (_BIGINT, _FLOAT):
-        return _put(data, _put(data, at, 8, 4), value, 8)
-    if kind == _TIME:
-        return _put(data, _put(data, at, 8, 4), value - _EPOCH_US, 8)
-    if kind == _BOOLEAN:
-        return _put(data, _put(data, at, 1, 4), value, 1)
+    width = 0
+    if kind in (_BIGINT, _FLOAT, _TIME):
+        width = 8
+    elif kind == _INTEGER:
+        width = 4
+    elif kind == _BOOLEAN:
+        width = 1
+    if width:
+        _put(data, at, width, 4)
+        _put(data, at + 4, value - _EPOCH_US if kind == _TIME else value, width)
+        return at + 4 + width
     if kind == _ENUM:
         start, length = spans[enum_base + value, 0], spans[enum_base + value, 1]
-        at = _put(data, at, length, 4)
+        _put(data, at, length, 4)
         for i in range(length):
-            data[at + i] = enum_text[start + i]
-        return at + length
-    at = _put(data, at, length, 4)
+            data[at + 4 + i] = enum_text[start + i]
+        return at + 4 + int(length)
+    _put(data, at, length, 4)
     for i in range(length):
-        data[at + i] = text[value + i]
-    return at + length
+        data[at + 4 + i] = text[value + i]
+    return at + 4 + length
 
 
 @numba.njit(cache=True)

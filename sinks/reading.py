@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
@@ -45,7 +46,7 @@ class Fetched:
         """Cut so that the timestamps of a piece lie in about `most` intervals of `width_ms`."""
         _, first = np.unique(self.timestamps_ms // width_ms, return_index=True)
         cuts = [0, *np.sort(first)[most::most].tolist(), len(self)]
-        return [self.part(begin, end) for begin, end in zip(cuts, cuts[1:], strict=False)]
+        return [self.part(begin, end) for begin, end in pairwise(cuts)]
 
 
 class TopicReader:

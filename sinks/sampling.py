@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from schemas.columns import Batch
+from sinks.encoding import MOST_INDEXED
 
 Bytes = NDArray[np.uint8]
 Integers = NDArray[np.int64]
@@ -51,7 +52,7 @@ class Sampler:
         last = np.array([self.last.get(name, 0) for name in series], np.int64)
         before = last.copy()
         times = np.ascontiguousarray(table["event_time"])
-        kept = _sample(times, groups, known.copy(), last, self.interval_us)
+        kept: NDArray[np.bool_] = _sample(times, groups, known.copy(), last, self.interval_us)
         for i, name in enumerate(series):
             if not _storable(name):
                 # Every such row is refused later; it must leave no state.
@@ -67,8 +68,12 @@ def _text(batch: Batch, start: int, length: int) -> str:
 
 
 def _storable(series: Series) -> bool:
-    """Whether the database takes the names: no NUL, and no byte that was not UTF-8."""
-    return not any(c == "\0" or "\ud800" <= c <= "\udfff" for name in series for c in name)
+    """Whether the database takes the names: UTF-8 without NUL, and not too long."""
+    return all(
+        len(name.encode(errors="surrogateescape")) <= MOST_INDEXED
+        and not any(c == "\0" or "\ud800" <= c <= "\udfff" for c in name)
+        for name in series
+    )
 
 
 @numba.njit(cache=True)

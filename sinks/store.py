@@ -198,7 +198,7 @@ class Store:
         with self.connection.cursor() as cursor, cursor.copy(statement) as copy:
             copy.write(COPY_HEADER)
             for rows in parts:
-                copy.write(memoryview(rows.encoded.data))
+                copy.write(rows.encoded.data.data)
             copy.write(COPY_TRAILER)
 
     def _advance(self, updates: Sequence[Update]) -> None:

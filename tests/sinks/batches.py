@@ -19,7 +19,7 @@ _LONGS = st.integers(-(2**63), 2**63 - 1)
 _TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=12)
 
 
-def values(avro: Any, named: dict[str, Any]) -> st.SearchStrategy[Any]:
+def values(avro: Any, named: Json) -> st.SearchStrategy[Any]:  # noqa: PLR0911 a case each
     """Random values of an Avro type, within what a table can hold."""
     if isinstance(avro, list):
         return st.one_of(values(branch, named) for branch in avro)
@@ -58,7 +58,9 @@ class _Builder:
         self.text = b""
         self.items: dict[str, list[tuple[int, ...]]] = {}
 
-    def row(self, record: str, avro: Any, value: Any, named: dict[str, Any], key: str) -> list[int]:
+    def row(  # noqa: PLR0911 a case each
+        self, record: str, avro: Any, value: Any, named: Json, key: str
+    ) -> list[int]:
         """A value as the eight-byte columns of schemas/columns.py, floats by their bits."""
         if isinstance(avro, list):
             (inner,) = (branch for branch in avro if branch != "null")
@@ -138,10 +140,10 @@ def _name_types(avro: Any, named: dict[str, Any]) -> None:
     for field in avro["fields"]:
         inner = field["type"]
         for part in inner if isinstance(inner, list) else [inner]:
-            if isinstance(part, dict) and part.get("type") == "array":
-                part = part["items"]
-            if isinstance(part, dict) and "name" in part:
-                named[part["name"]] = part
+            array = isinstance(part, dict) and part.get("type") == "array"
+            kind = part["items"] if array else part
+            if isinstance(kind, dict) and "name" in kind:
+                named[kind["name"]] = kind
 
 
 def _table(rows: list[tuple[int, ...]], dtype: np.dtype[np.void]) -> Any:
