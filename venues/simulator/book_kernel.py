@@ -1,0 +1,469 @@
+"""The compiled part of the book: integer arithmetic over sorted levels.
+
+Both sides are sorted ascending by key: the price for asks, the negative price for bids. So the
+best level is always the first, and "better" is always "less". Functions are long where a call
+would cost.
+"""
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from venues.simulator.compiled import compiled
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+CAPACITY = 256
+"""Levels a side at most."""
+TOUCHED_CAPACITY = 4_096
+MAX_PRINTS = 8
+"""Trades of one taker at most."""
+MIN_LEVELS = 4
+MAX_STALE = 48
+"""Levels that one event removes at most."""
+EXTRA_DEPTH = 16
+
+# Registers: integers that live on between chunks.
+(
+    TOUCHED,
+    ORDINAL,
+    NEXT_FLUSH,
+    FLUSHED_ORDINAL,
+    LAST_QUOTE_TIME,
+    QUOTE_PENDING,
+    BID,
+    BID_LOTS,
+    ASK,
+    ASK_LOTS,
+    REGISTERS,
+) = range(11)
+
+# Numbers: the parameters in ticks and lots.
+(
+    SPACING,
+    INNER,
+    OUTER,
+    LEVEL_LOTS,
+    TRADE_LOTS,
+    SIZE_TILT,
+    FLOW_TILT,
+    PICK_OFF,
+    DEPTH,
+    DIFF_INTERVAL,
+    QUOTE_INTERVAL,
+) = range(11)
+
+# What an event is, by cumulated shares.
+TRADE = 0.15
+IMPROVE = 0.23
+REFRESH = 0.78
+INSERT = 0.90
+TILTED_LEVELS = 6
+
+
+def seeds(depth: int) -> int:
+    """Number of random sizes that `fill` needs."""
+    return depth
+
+
+@compiled
+def _find(keys: Ints, count: int, key: int) -> int:
+    low, high = 0, count
+    while low < high:
+        middle = (low + high) // 2
+        if keys[middle] < key:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+@compiled
+def _put(keys: Ints, lots: Ints, counts: Ints, side: int, key: int, new: int) -> int:
+    """Sets one level, removes it at 0; gives what was there."""
+    count = counts[side]
+    at = _find(keys[side], count, key)
+    if at < count and keys[side, at] == key:
+        old = lots[side, at]
+        if new == 0:
+            for i in range(at, count - 1):
+                keys[side, i] = keys[side, i + 1]
+                lots[side, i] = lots[side, i + 1]
+            counts[side] = count - 1
+        else:
+            lots[side, at] = new
+        return int(old)
+    if new > 0:
+        for i in range(count, at, -1):
+            keys[side, i] = keys[side, i - 1]
+            lots[side, i] = lots[side, i - 1]
+        keys[side, at] = key
+        lots[side, at] = new
+        counts[side] = count + 1
+    return 0
+
+
+@compiled
+def _change(
+    keys: Ints,
+    lots: Ints,
+    counts: Ints,
+    touched: Ints,
+    registers: Ints,
+    side: int,
+    key: int,
+    new: int,
+) -> None:
+    """Sets one level and remembers what it was at the last diff."""
+    old = _put(keys, lots, counts, side, key, new)
+    for i in range(registers[TOUCHED]):
+        if touched[i, 1] == key and touched[i, 0] == side:
+            return
+    at = registers[TOUCHED]
+    touched[at, 0] = side
+    touched[at, 1] = key
+    touched[at, 2] = old
+    registers[TOUCHED] = at + 1
+
+
+@compiled
+def _flush(
+    keys: Ints,
+    lots: Ints,
+    counts: Ints,
+    touched: Ints,
+    registers: Ints,
+    time: int,
+    diffs: Ints,
+    levels: Ints,
+    made: int,
+    used: int,
+) -> tuple[int, int]:
+    """Writes one diff of the changed levels, if any; gives the numbers of diffs and levels."""
+    number = registers[TOUCHED]
+    registers[TOUCHED] = 0
+    order = np.argsort(touched[:number, 1])
+    start = used
+    bids = 0
+    for side in range(2):
+        for i in order:
+            if touched[i, 0] != side:
+                continue
+            key = touched[i, 1]
+            at = _find(keys[side], counts[side], key)
+            now = 0
+            if at < counts[side] and keys[side, at] == key:
+                now = lots[side, at]
+            if now != touched[i, 2]:
+                levels[used, 0] = key if side == 1 else -key
+                levels[used, 1] = now
+                used += 1
+        if side == 0:
+            bids = used - start
+    if used == start:
+        return made, used
+    diffs[made, 0] = time
+    diffs[made, 1] = registers[FLUSHED_ORDINAL] + 1
+    diffs[made, 2] = registers[ORDINAL]
+    diffs[made, 3] = bids
+    diffs[made, 4] = used - start - bids
+    registers[FLUSHED_ORDINAL] = registers[ORDINAL]
+    return made + 1, used
+
+
+@compiled
+def _quote(keys: Ints, lots: Ints, registers: Ints, time: int, quotes: Ints, made: int) -> int:
+    """Writes one quote; gives the number of quotes."""
+    registers[QUOTE_PENDING] = 0
+    registers[LAST_QUOTE_TIME] = time
+    registers[BID] = -keys[0, 0]
+    registers[BID_LOTS] = lots[0, 0]
+    registers[ASK] = keys[1, 0]
+    registers[ASK_LOTS] = lots[1, 0]
+    quotes[made, 0] = time
+    quotes[made, 1] = registers[ORDINAL]
+    for i in range(4):
+        quotes[made, 2 + i] = registers[BID + i]
+    return made + 1
+
+
+@compiled
+def _is_quoted(keys: Ints, lots: Ints, registers: Ints) -> bool:
+    return bool(
+        registers[BID] == -keys[0, 0]
+        and registers[BID_LOTS] == lots[0, 0]
+        and registers[ASK] == keys[1, 0]
+        and registers[ASK_LOTS] == lots[1, 0]
+    )
+
+
+@compiled
+def _level_lots(numbers: Floats, size: float, rank: int, side: int, tilt: float) -> int:
+    """Size of a resting level, larger away from the best, tilted by the flow state near it."""
+    lots = numbers[LEVEL_LOTS] * size * (1.0 + 0.05 * rank)
+    if rank < TILTED_LEVELS:
+        lots *= 1.0 + numbers[SIZE_TILT] * (tilt if side == 0 else -tilt)
+    return max(1, int(lots))
+
+
+@compiled
+def _take(
+    keys: Ints,
+    lots: Ints,
+    counts: Ints,
+    touched: Ints,
+    registers: Ints,
+    time: int,
+    side: int,
+    wanted: int,
+    limit: float,
+    trades: Ints,
+    made: int,
+) -> int:
+    """A taker hits `side` for at most `wanted` lots at keys below `limit`."""
+    prints = 0
+    while (
+        wanted > 0 and prints < MAX_PRINTS and counts[side] > MIN_LEVELS and keys[side, 0] < limit
+    ):
+        key = keys[side, 0]
+        filled = min(wanted, lots[side, 0])
+        trades[made, 0] = time
+        trades[made, 1] = registers[ORDINAL]
+        trades[made, 2] = key if side == 1 else -key
+        trades[made, 3] = filled
+        trades[made, 4] = side
+        made += 1
+        prints += 1
+        wanted -= filled
+        _change(keys, lots, counts, touched, registers, side, key, lots[side, 0] - filled)
+    return made
+
+
+@compiled
+def fill(
+    keys: Ints,
+    lots: Ints,
+    counts: Ints,
+    fair: float,
+    uniforms: Floats,
+    sizes: Floats,
+    depth: int,
+    numbers: Floats,
+) -> None:
+    """An opening book of `depth` levels a side about the fair price (ticks)."""
+    for side in range(2):
+        sign = 1.0 if side == 1 else -1.0
+        key = math.ceil(sign * fair + numbers[INNER])
+        for rank in range(depth):
+            new = _level_lots(numbers, sizes[rank, side], rank, side, 0.0)
+            _put(keys, lots, counts, side, key, new)
+            key += 1 + int(2.0 * numbers[SPACING] * uniforms[rank, side])
+
+
+@compiled
+def _follow(
+    keys: Ints,
+    lots: Ints,
+    counts: Ints,
+    touched: Ints,
+    registers: Ints,
+    time: int,
+    fair: float,
+    tilt: float,
+    uniform: Floats,
+    size: Floats,
+    numbers: Floats,
+    trades: Ints,
+    made: int,
+) -> tuple[bool, int]:
+    """Clears quotes that the fair price has passed and closes a spread that is too wide."""
+    acted = False
+    for side in range(2):
+        bound = fair if side == 1 else -fair
+        if keys[side, 0] >= bound:
+            continue
+        acted = True
+        if uniform[0] < numbers[PICK_OFF]:
+            wanted = 1 << 60
+            made = _take(
+                keys, lots, counts, touched, registers, time, side, wanted, bound, trades, made
+            )
+        removed = 0
+        while keys[side, 0] < bound and counts[side] > MIN_LEVELS and removed < MAX_STALE:
+            _change(keys, lots, counts, touched, registers, side, keys[side, 0], 0)
+            removed += 1
+    for side in range(2):
+        bound = fair if side == 1 else -fair
+        if keys[side, 0] <= bound + numbers[OUTER]:
+            continue
+        reach = numbers[OUTER] - numbers[INNER]
+        key = math.ceil(bound + numbers[INNER] + 0.6 * reach * uniform[1 + side])
+        key = max(key, 1 - keys[1 - side, 0])
+        if key < keys[side, 0]:
+            acted = True
+            new = _level_lots(numbers, size[side], 0, side, tilt)
+            _change(keys, lots, counts, touched, registers, side, key, new)
+    return acted, made
+
+
+@compiled
+def _act(
+    keys: Ints,
+    lots: Ints,
+    counts: Ints,
+    touched: Ints,
+    registers: Ints,
+    time: int,
+    fair: float,
+    tilt: float,
+    uniform: Floats,
+    size: Floats,
+    numbers: Floats,
+    trades: Ints,
+    made: int,
+) -> int:
+    """One event that the fair price did not force."""
+    kind = uniform[3]
+    side = 0 if uniform[4] < 0.5 else 1
+    if kind < TRADE:
+        side = 1 if uniform[4] < 0.5 + numbers[FLOW_TILT] * tilt else 0
+        wanted = max(1, int(numbers[TRADE_LOTS] * size[2]))
+        limit = keys[side, 0] + 4.0 * numbers[SPACING] + 1.0
+        return _take(
+            keys, lots, counts, touched, registers, time, side, wanted, limit, trades, made
+        )
+    rank = min(int(-math.log(1.0 - uniform[5]) * 2.5), counts[side] - 1)
+    if kind < IMPROVE:
+        bound = fair if side == 1 else -fair
+        key = max(1 - keys[1 - side, 0], math.ceil(bound))
+        if key < keys[side, 0]:
+            new = _level_lots(numbers, size[0], 0, side, tilt)
+            _change(keys, lots, counts, touched, registers, side, key, new)
+    elif kind < REFRESH:
+        new = _level_lots(numbers, size[0], rank, side, tilt)
+        _change(keys, lots, counts, touched, registers, side, keys[side, rank], new)
+    elif kind < INSERT:
+        key = keys[side, rank] + 1 + int(numbers[SPACING] * uniform[6])
+        new = _level_lots(numbers, size[0], rank + 1, side, tilt)
+        _change(keys, lots, counts, touched, registers, side, key, new)
+    elif counts[side] > MIN_LEVELS:
+        _change(keys, lots, counts, touched, registers, side, keys[side, rank], 0)
+    return made
+
+
+@compiled
+def _keep_depth(
+    keys: Ints,
+    lots: Ints,
+    counts: Ints,
+    touched: Ints,
+    registers: Ints,
+    uniform: Floats,
+    size: Floats,
+    numbers: Floats,
+) -> None:
+    """Adds one far level where the book is thin, removes one where it is deep."""
+    depth = int(numbers[DEPTH])
+    for side in range(2):
+        count = counts[side]
+        if count < depth:
+            key = keys[side, count - 1] + 1 + int(2.0 * numbers[SPACING] * uniform[7])
+            new = _level_lots(numbers, size[1], count, side, 0.0)
+            _change(keys, lots, counts, touched, registers, side, key, new)
+        elif count > depth + EXTRA_DEPTH:
+            _change(keys, lots, counts, touched, registers, side, keys[side, count - 1], 0)
+
+
+@compiled
+def run(
+    keys: Ints,
+    lots: Ints,
+    counts: Ints,
+    touched: Ints,
+    registers: Ints,
+    times: Ints,
+    fair: Floats,
+    signal: Floats,
+    uniforms: Floats,
+    sizes: Floats,
+    numbers: Floats,
+    end: int,
+    quotes: Ints,
+    trades: Ints,
+    diffs: Ints,
+    levels: Ints,
+) -> tuple[int, int, int, int]:
+    """All events of a chunk; gives the numbers of quotes, trades, diffs and levels written."""
+    n_quotes, n_trades, n_diffs, n_levels = 0, 0, 0, 0
+    diff_interval = int(numbers[DIFF_INTERVAL])
+    quote_interval = int(numbers[QUOTE_INTERVAL])
+    for i in range(times.size + 1):
+        time = times[i] if i < times.size else end
+        # What was due before this event shows the book before it.
+        while registers[NEXT_FLUSH] < time or (i < times.size and registers[NEXT_FLUSH] == time):
+            n_diffs, n_levels = _flush(
+                keys,
+                lots,
+                counts,
+                touched,
+                registers,
+                registers[NEXT_FLUSH],
+                diffs,
+                levels,
+                n_diffs,
+                n_levels,
+            )
+            registers[NEXT_FLUSH] += diff_interval
+        due = registers[LAST_QUOTE_TIME] + quote_interval
+        if registers[QUOTE_PENDING] == 1 and due < time:
+            n_quotes = _quote(keys, lots, registers, due, quotes, n_quotes)
+        if i == times.size:
+            break
+        if registers[TOUCHED] > TOUCHED_CAPACITY - 4 * MAX_STALE - 64:
+            n_diffs, n_levels = _flush(
+                keys, lots, counts, touched, registers, time, diffs, levels, n_diffs, n_levels
+            )
+        registers[ORDINAL] += 1
+        tilt = math.tanh(signal[i])
+        acted, n_trades = _follow(
+            keys,
+            lots,
+            counts,
+            touched,
+            registers,
+            time,
+            fair[i],
+            tilt,
+            uniforms[i],
+            sizes[i],
+            numbers,
+            trades,
+            n_trades,
+        )
+        if not acted:
+            n_trades = _act(
+                keys,
+                lots,
+                counts,
+                touched,
+                registers,
+                time,
+                fair[i],
+                tilt,
+                uniforms[i],
+                sizes[i],
+                numbers,
+                trades,
+                n_trades,
+            )
+        _keep_depth(keys, lots, counts, touched, registers, uniforms[i], sizes[i], numbers)
+        if not _is_quoted(keys, lots, registers):
+            if time - registers[LAST_QUOTE_TIME] >= quote_interval:
+                n_quotes = _quote(keys, lots, registers, time, quotes, n_quotes)
+            else:
+                registers[QUOTE_PENDING] = 1
+        else:
+            registers[QUOTE_PENDING] = 0
+    return n_quotes, n_trades, n_diffs, n_levels
