@@ -174,7 +174,8 @@ def _alter(connection: Connection, schema: str, table: Table, was: list[dict[str
     for column in table.columns:
         if column.name in old and old[column.name] != now[column.name]:
             raise StoreError(
-                f"{name}.{column.name} was {old[column.name]} and is now {now[column.name]}:"
+                f"{name}.{column.name} was {_words(old[column.name])} and is now"
+                f" {_words(now[column.name])}:"
                 f" make the table anew with `tape rebuild {table.topic}`"
             )
         if column.name not in old:
@@ -186,6 +187,10 @@ def _alter(connection: Connection, schema: str, table: Table, was: list[dict[str
         (json.dumps(_described(table)), table.name),
     )
     storage.comment(connection, schema, table)
+
+
+def _words(column: Mapping[str, object]) -> str:
+    return f"{column['type']}{'' if column['nullable'] else ' NOT NULL'}"
 
 
 def _add_column(connection: Connection, schema: str, table: Table, name: str) -> None:
