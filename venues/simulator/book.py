@@ -65,19 +65,13 @@ class OrderBook:
         self._timing = timing
         self._random = random
         self._model = parameters
-        self._keys = np.zeros((2, kernel.CAPACITY), np.int64)
-        self._lots = np.zeros((2, kernel.CAPACITY), np.int64)
-        self._counts = np.zeros(2, np.int64)
-        self._touched = np.zeros((kernel.TOUCHED_CAPACITY, 3), np.int64)
-        self._registers = np.zeros(kernel.REGISTERS, np.int64)
-        self._registers[kernel.NEXT_FLUSH] = start_us + timing.phase_us
-        self._registers[kernel.LAST_QUOTE_TIME] = start_us - 10_000_000
+        self._state = kernel.new_state()
+        self._state.registers[kernel.NEXT_FLUSH] = start_us + timing.phase_us
+        self._state.registers[kernel.LAST_QUOTE_TIME] = start_us - 10_000_000
         self._numbers = self._scaled(fair_price)
-        sizes = self._sizes(kernel.seeds(parameters.depth))
+        sizes = self._sizes(parameters.depth)
         kernel.fill(
-            self._keys,
-            self._lots,
-            self._counts,
+            self._state,
             fair_price / listing.tick,
             random.random((parameters.depth, 2)),
             sizes[:, :2],
@@ -130,17 +124,13 @@ class OrderBook:
         grid = np.linspace(start_us, end_us, log_fair.size)
         fair = np.exp(np.interp(times, grid, log_fair)) / self.listing.tick
         state = np.interp(times, grid, signal)
-        touched = int(self._registers[kernel.TOUCHED])
+        touched = int(self._state.registers[kernel.TOUCHED])
         quotes = np.empty((count + 2, 6), np.int64)
         trades = np.empty((count * kernel.MAX_PRINTS + 1, 5), np.int64)
         diffs = np.empty((length // self._timing.diff_interval_us + count // 64 + 8, 5), np.int64)
         levels = np.empty((4 * kernel.CAPACITY + 24 * count + touched, 2), np.int64)
         counts = kernel.run(
-            self._keys,
-            self._lots,
-            self._counts,
-            self._touched,
-            self._registers,
+            self._state,
             times,
             fair,
             state,
@@ -162,29 +152,41 @@ class OrderBook:
     @property
     def ordinal(self) -> int:
         """Number of events so far."""
-        return int(self._registers[kernel.ORDINAL])
+        return int(self._state.registers[kernel.ORDINAL])
 
     def levels(self) -> tuple[list[Level], list[Level]]:
         """Bids and asks as they are, best first."""
-        bids, asks = int(self._counts[0]), int(self._counts[1])
+        bids, asks = int(self._state.counts[0]), int(self._state.counts[1])
         return (
-            list(zip((-self._keys[0, :bids]).tolist(), self._lots[0, :bids].tolist(), strict=True)),
-            list(zip(self._keys[1, :asks].tolist(), self._lots[1, :asks].tolist(), strict=True)),
+            list(
+                zip(
+                    (-self._state.keys[0, :bids]).tolist(),
+                    self._state.lots[0, :bids].tolist(),
+                    strict=True,
+                )
+            ),
+            list(
+                zip(
+                    self._state.keys[1, :asks].tolist(),
+                    self._state.lots[1, :asks].tolist(),
+                    strict=True,
+                )
+            ),
         )
 
     def mid_price(self) -> float:
         """Middle of the best bid and ask, quote currency."""
-        return float(self._keys[1, 0] - self._keys[0, 0]) / 2.0 * self.listing.tick
+        return float(self._state.keys[1, 0] - self._state.keys[0, 0]) / 2.0 * self.listing.tick
 
     def imbalance(self, depth: int) -> float:
         """(bid − ask) / (bid + ask) of the quantities on the best `depth` levels."""
-        bid = float(self._lots[0, :depth].sum())
-        ask = float(self._lots[1, :depth].sum())
+        bid = float(self._state.lots[0, :depth].sum())
+        ask = float(self._state.lots[1, :depth].sum())
         return (bid - ask) / (bid + ask)
 
     def spread_bps(self) -> float:
         """Best ask less best bid over their middle, basis points."""
-        ask, bid = float(self._keys[1, 0]), -float(self._keys[0, 0])
+        ask, bid = float(self._state.keys[1, 0]), -float(self._state.keys[0, 0])
         return 2e4 * (ask - bid) / (ask + bid)
 
 

@@ -6,6 +6,7 @@ would cost.
 """
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,9 +64,27 @@ INSERT = 0.90
 TILTED_LEVELS = 6
 
 
-def seeds(depth: int) -> int:
-    """Number of random sizes that `fill` needs."""
-    return depth
+class State(NamedTuple):
+    """What lives on between chunks; rows of keys, lots and counts: 0 bids, 1 asks."""
+
+    keys: Ints
+    """(2, CAPACITY)"""
+    lots: Ints
+    counts: Ints
+    touched: Ints
+    """(TOUCHED_CAPACITY, 3): side, key and size at the last diff of levels changed since."""
+    registers: Ints
+
+
+def new_state() -> State:
+    """An empty book."""
+    return State(
+        np.zeros((2, CAPACITY), np.int64),
+        np.zeros((2, CAPACITY), np.int64),
+        np.zeros(2, np.int64),
+        np.zeros((TOUCHED_CAPACITY, 3), np.int64),
+        np.zeros(REGISTERS, np.int64),
+    )
 
 
 @compiled
@@ -81,82 +100,64 @@ def _find(keys: Ints, count: int, key: int) -> int:
 
 
 @compiled
-def _put(keys: Ints, lots: Ints, counts: Ints, side: int, key: int, new: int) -> int:
+def _put(book: State, side: int, key: int, new: int) -> int:
     """Sets one level, removes it at 0; gives what was there."""
-    count = counts[side]
-    at = _find(keys[side], count, key)
-    if at < count and keys[side, at] == key:
-        old = lots[side, at]
+    count = book.counts[side]
+    at = _find(book.keys[side], count, key)
+    if at < count and book.keys[side, at] == key:
+        old = book.lots[side, at]
         if new == 0:
             for i in range(at, count - 1):
-                keys[side, i] = keys[side, i + 1]
-                lots[side, i] = lots[side, i + 1]
-            counts[side] = count - 1
+                book.keys[side, i] = book.keys[side, i + 1]
+                book.lots[side, i] = book.lots[side, i + 1]
+            book.counts[side] = count - 1
         else:
-            lots[side, at] = new
+            book.lots[side, at] = new
         return int(old)
     if new > 0:
         for i in range(count, at, -1):
-            keys[side, i] = keys[side, i - 1]
-            lots[side, i] = lots[side, i - 1]
-        keys[side, at] = key
-        lots[side, at] = new
-        counts[side] = count + 1
+            book.keys[side, i] = book.keys[side, i - 1]
+            book.lots[side, i] = book.lots[side, i - 1]
+        book.keys[side, at] = key
+        book.lots[side, at] = new
+        book.counts[side] = count + 1
     return 0
 
 
 @compiled
-def _change(
-    keys: Ints,
-    lots: Ints,
-    counts: Ints,
-    touched: Ints,
-    registers: Ints,
-    side: int,
-    key: int,
-    new: int,
-) -> None:
+def _change(book: State, side: int, key: int, new: int) -> None:
     """Sets one level and remembers what it was at the last diff."""
-    old = _put(keys, lots, counts, side, key, new)
-    for i in range(registers[TOUCHED]):
-        if touched[i, 1] == key and touched[i, 0] == side:
+    old = _put(book, side, key, new)
+    for i in range(book.registers[TOUCHED]):
+        if book.touched[i, 1] == key and book.touched[i, 0] == side:
             return
-    at = registers[TOUCHED]
-    touched[at, 0] = side
-    touched[at, 1] = key
-    touched[at, 2] = old
-    registers[TOUCHED] = at + 1
+    at = book.registers[TOUCHED]
+    book.touched[at, 0] = side
+    book.touched[at, 1] = key
+    book.touched[at, 2] = old
+    book.registers[TOUCHED] = at + 1
 
 
 @compiled
 def _flush(
-    keys: Ints,
-    lots: Ints,
-    counts: Ints,
-    touched: Ints,
-    registers: Ints,
-    time: int,
-    diffs: Ints,
-    levels: Ints,
-    made: int,
-    used: int,
+    book: State, time: int, diffs: Ints, levels: Ints, made: int, used: int
 ) -> tuple[int, int]:
     """Writes one diff of the changed levels, if any; gives the numbers of diffs and levels."""
-    number = registers[TOUCHED]
-    registers[TOUCHED] = 0
-    order = np.argsort(touched[:number, 1])
+    number = book.registers[TOUCHED]
+    book.registers[TOUCHED] = 0
+    order = np.argsort(book.touched[:number, 1])
     start = used
     bids = 0
     for side in range(2):
         for i in order:
-            if touched[i, 0] != side:
+            if book.touched[i, 0] != side:
                 continue
-            key = touched[i, 1]
-            at = _find(keys[side], counts[side], key)
+            key = book.touched[i, 1]
+            at = _find(book.keys[side], book.counts[side], key)
             now = 0
-            if at < counts[side] and keys[side, at] == key:
-                now = lots[side, at]
-            if now != touched[i, 2]:
+            if at < book.counts[side] and book.keys[side, at] == key:
+                now = book.lots[side, at]
+            if now != book.touched[i, 2]:
                 levels[used, 0] = key if side == 1 else -key
                 levels[used, 1] = now
                 used += 1
@@ -165,37 +166,37 @@ def _flush(
     if used == start:
         return made, used
     diffs[made, 0] = time
-    diffs[made, 1] = registers[FLUSHED_ORDINAL] + 1
-    diffs[made, 2] = registers[ORDINAL]
+    diffs[made, 1] = book.registers[FLUSHED_ORDINAL] + 1
+    diffs[made, 2] = book.registers[ORDINAL]
     diffs[made, 3] = bids
     diffs[made, 4] = used - start - bids
-    registers[FLUSHED_ORDINAL] = registers[ORDINAL]
+    book.registers[FLUSHED_ORDINAL] = book.registers[ORDINAL]
     return made + 1, used
 
 
 @compiled
-def _quote(keys: Ints, lots: Ints, registers: Ints, time: int, quotes: Ints, made: int) -> int:
+def _quote(book: State, time: int, quotes: Ints, made: int) -> int:
     """Writes one quote; gives the number of quotes."""
-    registers[QUOTE_PENDING] = 0
-    registers[LAST_QUOTE_TIME] = time
-    registers[BID] = -keys[0, 0]
-    registers[BID_LOTS] = lots[0, 0]
-    registers[ASK] = keys[1, 0]
-    registers[ASK_LOTS] = lots[1, 0]
+    book.registers[QUOTE_PENDING] = 0
+    book.registers[LAST_QUOTE_TIME] = time
+    book.registers[BID] = -book.keys[0, 0]
+    book.registers[BID_LOTS] = book.lots[0, 0]
+    book.registers[ASK] = book.keys[1, 0]
+    book.registers[ASK_LOTS] = book.lots[1, 0]
     quotes[made, 0] = time
-    quotes[made, 1] = registers[ORDINAL]
+    quotes[made, 1] = book.registers[ORDINAL]
     for i in range(4):
-        quotes[made, 2 + i] = registers[BID + i]
+        quotes[made, 2 + i] = book.registers[BID + i]
     return made + 1
 
 
 @compiled
-def _is_quoted(keys: Ints, lots: Ints, registers: Ints) -> bool:
+def _is_quoted(book: State) -> bool:
     return bool(
-        registers[BID] == -keys[0, 0]
-        and registers[BID_LOTS] == lots[0, 0]
-        and registers[ASK] == keys[1, 0]
-        and registers[ASK_LOTS] == lots[1, 0]
+        book.registers[BID] == -book.keys[0, 0]
+        and book.registers[BID_LOTS] == book.lots[0, 0]
+        and book.registers[ASK] == book.keys[1, 0]
+        and book.registers[ASK_LOTS] == book.lots[1, 0]
     )
 
 
@@ -210,47 +211,33 @@ def _level_lots(numbers: Floats, size: float, rank: int, side: int, tilt: float)
 
 @compiled
 def _take(
-    keys: Ints,
-    lots: Ints,
-    counts: Ints,
-    touched: Ints,
-    registers: Ints,
-    time: int,
-    side: int,
-    wanted: int,
-    limit: float,
-    trades: Ints,
-    made: int,
+    book: State, time: int, side: int, wanted: int, limit: float, trades: Ints, made: int
 ) -> int:
     """A taker hits `side` for at most `wanted` lots at keys below `limit`."""
     prints = 0
     while (
-        wanted > 0 and prints < MAX_PRINTS and counts[side] > MIN_LEVELS and keys[side, 0] < limit
+        wanted > 0
+        and prints < MAX_PRINTS
+        and book.counts[side] > MIN_LEVELS
+        and book.keys[side, 0] < limit
     ):
-        key = keys[side, 0]
-        filled = min(wanted, lots[side, 0])
+        key = book.keys[side, 0]
+        filled = min(wanted, book.lots[side, 0])
         trades[made, 0] = time
-        trades[made, 1] = registers[ORDINAL]
+        trades[made, 1] = book.registers[ORDINAL]
         trades[made, 2] = key if side == 1 else -key
         trades[made, 3] = filled
         trades[made, 4] = side
         made += 1
         prints += 1
         wanted -= filled
-        _change(keys, lots, counts, touched, registers, side, key, lots[side, 0] - filled)
+        _change(book, side, key, book.lots[side, 0] - filled)
     return made
 
 
 @compiled
 def fill(
-    keys: Ints,
-    lots: Ints,
-    counts: Ints,
-    fair: float,
-    uniforms: Floats,
-    sizes: Floats,
-    depth: int,
-    numbers: Floats,
+    book: State, fair: float, uniforms: Floats, sizes: Floats, depth: int, numbers: Floats
 ) -> None:
     """An opening book of `depth` levels a side about the fair price (ticks)."""
     for side in range(2):
@@ -258,17 +245,13 @@ def fill(
         key = math.ceil(sign * fair + numbers[INNER])
         for rank in range(depth):
             new = _level_lots(numbers, sizes[rank, side], rank, side, 0.0)
-            _put(keys, lots, counts, side, key, new)
+            _put(book, side, key, new)
             key += 1 + int(2.0 * numbers[SPACING] * uniforms[rank, side])
 
 
 @compiled
 def _follow(
-    keys: Ints,
-    lots: Ints,
-    counts: Ints,
-    touched: Ints,
-    registers: Ints,
+    book: State,
     time: int,
     fair: float,
     tilt: float,
@@ -282,39 +265,33 @@ def _follow(
     acted = False
     for side in range(2):
         bound = fair if side == 1 else -fair
-        if keys[side, 0] >= bound:
+        if book.keys[side, 0] >= bound:
             continue
         acted = True
         if uniform[0] < numbers[PICK_OFF]:
             wanted = 1 << 60
-            made = _take(
-                keys, lots, counts, touched, registers, time, side, wanted, bound, trades, made
-            )
+            made = _take(book, time, side, wanted, bound, trades, made)
         removed = 0
-        while keys[side, 0] < bound and counts[side] > MIN_LEVELS and removed < MAX_STALE:
-            _change(keys, lots, counts, touched, registers, side, keys[side, 0], 0)
+        while book.keys[side, 0] < bound and book.counts[side] > MIN_LEVELS and removed < MAX_STALE:
+            _change(book, side, book.keys[side, 0], 0)
             removed += 1
     for side in range(2):
         bound = fair if side == 1 else -fair
-        if keys[side, 0] <= bound + numbers[OUTER]:
+        if book.keys[side, 0] <= bound + numbers[OUTER]:
             continue
         reach = numbers[OUTER] - numbers[INNER]
         key = math.ceil(bound + numbers[INNER] + 0.6 * reach * uniform[1 + side])
-        key = max(key, 1 - keys[1 - side, 0])
-        if key < keys[side, 0]:
+        key = max(key, 1 - book.keys[1 - side, 0])
+        if key < book.keys[side, 0]:
             acted = True
             new = _level_lots(numbers, size[side], 0, side, tilt)
-            _change(keys, lots, counts, touched, registers, side, key, new)
+            _change(book, side, key, new)
     return acted, made
 
 
 @compiled
 def _act(
-    keys: Ints,
-    lots: Ints,
-    counts: Ints,
-    touched: Ints,
-    registers: Ints,
+    book: State,
     time: int,
     fair: float,
     tilt: float,
@@ -330,59 +307,44 @@ def _act(
     if kind < TRADE:
         side = 1 if uniform[4] < 0.5 + numbers[FLOW_TILT] * tilt else 0
         wanted = max(1, int(numbers[TRADE_LOTS] * size[2]))
-        limit = keys[side, 0] + 4.0 * numbers[SPACING] + 1.0
-        return _take(
-            keys, lots, counts, touched, registers, time, side, wanted, limit, trades, made
-        )
-    rank = min(int(-math.log(1.0 - uniform[5]) * 2.5), counts[side] - 1)
+        limit = book.keys[side, 0] + 4.0 * numbers[SPACING] + 1.0
+        return _take(book, time, side, wanted, limit, trades, made)
+    rank = min(int(-math.log(1.0 - uniform[5]) * 2.5), book.counts[side] - 1)
     if kind < IMPROVE:
         bound = fair if side == 1 else -fair
-        key = max(1 - keys[1 - side, 0], math.ceil(bound))
-        if key < keys[side, 0]:
+        key = max(1 - book.keys[1 - side, 0], math.ceil(bound))
+        if key < book.keys[side, 0]:
             new = _level_lots(numbers, size[0], 0, side, tilt)
-            _change(keys, lots, counts, touched, registers, side, key, new)
+            _change(book, side, key, new)
     elif kind < REFRESH:
         new = _level_lots(numbers, size[0], rank, side, tilt)
-        _change(keys, lots, counts, touched, registers, side, keys[side, rank], new)
+        _change(book, side, book.keys[side, rank], new)
     elif kind < INSERT:
-        key = keys[side, rank] + 1 + int(numbers[SPACING] * uniform[6])
+        key = book.keys[side, rank] + 1 + int(numbers[SPACING] * uniform[6])
         new = _level_lots(numbers, size[0], rank + 1, side, tilt)
-        _change(keys, lots, counts, touched, registers, side, key, new)
-    elif counts[side] > MIN_LEVELS:
-        _change(keys, lots, counts, touched, registers, side, keys[side, rank], 0)
+        _change(book, side, key, new)
+    elif book.counts[side] > MIN_LEVELS:
+        _change(book, side, book.keys[side, rank], 0)
     return made
 
 
 @compiled
-def _keep_depth(
-    keys: Ints,
-    lots: Ints,
-    counts: Ints,
-    touched: Ints,
-    registers: Ints,
-    uniform: Floats,
-    size: Floats,
-    numbers: Floats,
-) -> None:
+def _keep_depth(book: State, uniform: Floats, size: Floats, numbers: Floats) -> None:
     """Adds one far level where the book is thin, removes one where it is deep."""
     depth = int(numbers[DEPTH])
     for side in range(2):
-        count = counts[side]
+        count = book.counts[side]
         if count < depth:
-            key = keys[side, count - 1] + 1 + int(2.0 * numbers[SPACING] * uniform[7])
+            key = book.keys[side, count - 1] + 1 + int(2.0 * numbers[SPACING] * uniform[7])
             new = _level_lots(numbers, size[1], count, side, 0.0)
-            _change(keys, lots, counts, touched, registers, side, key, new)
+            _change(book, side, key, new)
         elif count > depth + EXTRA_DEPTH:
-            _change(keys, lots, counts, touched, registers, side, keys[side, count - 1], 0)
+            _change(book, side, book.keys[side, count - 1], 0)
 
 
 @compiled
 def run(
-    keys: Ints,
-    lots: Ints,
-    counts: Ints,
-    touched: Ints,
-    registers: Ints,
+    book: State,
     times: Ints,
     fair: Floats,
     signal: Floats,
@@ -402,68 +364,35 @@ def run(
     for i in range(times.size + 1):
         time = times[i] if i < times.size else end
         # What was due before this event shows the book before it.
-        while registers[NEXT_FLUSH] < time or (i < times.size and registers[NEXT_FLUSH] == time):
+        while book.registers[NEXT_FLUSH] < time or (
+            i < times.size and book.registers[NEXT_FLUSH] == time
+        ):
             n_diffs, n_levels = _flush(
-                keys,
-                lots,
-                counts,
-                touched,
-                registers,
-                registers[NEXT_FLUSH],
-                diffs,
-                levels,
-                n_diffs,
-                n_levels,
+                book, book.registers[NEXT_FLUSH], diffs, levels, n_diffs, n_levels
             )
-            registers[NEXT_FLUSH] += diff_interval
-        due = registers[LAST_QUOTE_TIME] + quote_interval
-        if registers[QUOTE_PENDING] == 1 and due < time:
-            n_quotes = _quote(keys, lots, registers, due, quotes, n_quotes)
+            book.registers[NEXT_FLUSH] += diff_interval
+        due = book.registers[LAST_QUOTE_TIME] + quote_interval
+        if book.registers[QUOTE_PENDING] == 1 and due < time:
+            n_quotes = _quote(book, due, quotes, n_quotes)
         if i == times.size:
             break
-        if registers[TOUCHED] > TOUCHED_CAPACITY - 4 * MAX_STALE - 64:
-            n_diffs, n_levels = _flush(
-                keys, lots, counts, touched, registers, time, diffs, levels, n_diffs, n_levels
-            )
-        registers[ORDINAL] += 1
+        if book.registers[TOUCHED] > TOUCHED_CAPACITY - 4 * MAX_STALE - 64:
+            n_diffs, n_levels = _flush(book, time, diffs, levels, n_diffs, n_levels)
+        book.registers[ORDINAL] += 1
         tilt = math.tanh(signal[i])
         acted, n_trades = _follow(
-            keys,
-            lots,
-            counts,
-            touched,
-            registers,
-            time,
-            fair[i],
-            tilt,
-            uniforms[i],
-            sizes[i],
-            numbers,
-            trades,
-            n_trades,
+            book, time, fair[i], tilt, uniforms[i], sizes[i], numbers, trades, n_trades
         )
         if not acted:
             n_trades = _act(
-                keys,
-                lots,
-                counts,
-                touched,
-                registers,
-                time,
-                fair[i],
-                tilt,
-                uniforms[i],
-                sizes[i],
-                numbers,
-                trades,
-                n_trades,
+                book, time, fair[i], tilt, uniforms[i], sizes[i], numbers, trades, n_trades
             )
-        _keep_depth(keys, lots, counts, touched, registers, uniforms[i], sizes[i], numbers)
-        if not _is_quoted(keys, lots, registers):
-            if time - registers[LAST_QUOTE_TIME] >= quote_interval:
-                n_quotes = _quote(keys, lots, registers, time, quotes, n_quotes)
+        _keep_depth(book, uniforms[i], sizes[i], numbers)
+        if not _is_quoted(book):
+            if time - book.registers[LAST_QUOTE_TIME] >= quote_interval:
+                n_quotes = _quote(book, time, quotes, n_quotes)
             else:
-                registers[QUOTE_PENDING] = 1
+                book.registers[QUOTE_PENDING] = 1
         else:
-            registers[QUOTE_PENDING] = 0
+            book.registers[QUOTE_PENDING] = 0
     return n_quotes, n_trades, n_diffs, n_levels

@@ -12,7 +12,8 @@ import numpy as np
 from schemas.errors import ConfigError
 from venues.frames import Frame
 from venues.simulator import news
-from venues.simulator.book import OrderBook, Timing, expected_changes
+from venues.simulator.book import OrderBook, Timing
+from venues.simulator.connection import NEWS_POLL_MS, REST_MS, VENUE_LATENCY, Connection
 from venues.simulator.listings import (
     PERPETUAL,
     VENUE_NAMES,
@@ -27,6 +28,7 @@ from venues.simulator.parameters import (
     drift_coefficient,
 )
 from venues.simulator.prices import LatentProcess, Path
+from venues.simulator.rates import DIFF_INTERVAL_US, event_rates
 from venues.simulator.wire import Second, Wire
 from venues.simulator.wire_binance import BinanceWire
 from venues.simulator.wire_bybit import BybitWire
@@ -36,38 +38,6 @@ SECOND_US = 1_000_000
 DEFAULT_START_US = 1_767_225_600_000_000
 """2026-01-01T00:00:00Z."""
 DEFAULT_SYMBOLS = ("BTC-USDT", "ETH-USDT", "SOL-USDT")
-DIFF_INTERVAL_US = 100_000
-# Share of the events that change the best quote, and prints an event: measured, see the docs.
-QUOTES_AN_EVENT = 0.52
-TRADES_AN_EVENT = 0.215
-_WEIGHTS = {"BTC": 1.4, "ETH": 1.0, "SOL": 0.8}
-_OTHER_WEIGHT = 0.6
-
-
-@dataclass(frozen=True, slots=True)
-class Latency:
-    """From a venue's publication to our receipt, milliseconds: base + jitter, seldom a spike."""
-
-    base_ms: float
-    jitter_ms: float
-    """Median of the log-normal jitter."""
-    quote_interval_us: int
-    """The venue publishes best quotes at most this often."""
-
-
-VENUE_LATENCY = {
-    "binance-spot": Latency(9.0, 2.0, 0),
-    "binance-usdm": Latency(7.0, 1.5, 0),
-    "bybit-spot": Latency(22.0, 5.0, 10_000),
-    "bybit-linear": Latency(20.0, 4.0, 10_000),
-    "okx-spot": Latency(15.0, 3.0, 10_000),
-    "okx-swap": Latency(14.0, 3.0, 10_000),
-}
-REST_MS = 80.0
-JITTER_SIGMA = 0.6
-SPIKE_CHANCE = 0.0005
-SPIKE_MS = 120.0
-NEWS_POLL_MS = 2_000.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +56,7 @@ class Market:
     snapshot_every_seconds: every book is sent whole again this often; 0 for only at the start.
 
     Errors: ConfigError for a value that the model cannot use.
+
     """
 
     seed: int = 1
@@ -118,53 +89,6 @@ class Market:
             yield from run.second()
 
 
-class _Connection:
-    """One way on which a venue's messages arrive, in the order in which they were sent."""
-
-    def __init__(
-        self, venue: str, name: str, base_ms: float, jitter_ms: float, random: np.random.Generator
-    ) -> None:
-        self._venue, self._name = venue, name
-        self._base_us, self._jitter_us = base_ms * 1e3, jitter_ms * 1e3
-        self._random = random
-        self._last_us = 0
-
-    def receive(self, sent: list[tuple[int, str]]) -> list[Frame]:
-        """Frames of what was sent; a late one holds up those behind it."""
-        if not sent:
-            return []
-        sent.sort(key=_time_of)
-        times = self._arrivals([time for time, _ in sent])
-        venue, name = self._venue, self._name
-        return [
-            Frame(venue, name, time, text.encode())
-            for time, (_, text) in zip(times, sent, strict=True)
-        ]
-
-    def answer(self, sent: list[tuple[int, str, str]]) -> list[Frame]:
-        """Frames of REST responses."""
-        sent.sort(key=_time_of)
-        times = self._arrivals([time for time, _, _ in sent])
-        return [
-            Frame(self._venue, self._name, time, text.encode(), url)
-            for time, (_, text, url) in zip(times, sent, strict=True)
-        ]
-
-    def _arrivals(self, times: list[int]) -> list[int]:
-        count, random = len(times), self._random
-        late = self._base_us + self._jitter_us * np.exp(
-            JITTER_SIGMA * random.standard_normal(count)
-        )
-        spikes = random.random(count) < SPIKE_CHANCE
-        late += np.where(spikes, SPIKE_MS * 1e3 * random.random(count), 0.0)
-        arrivals = np.asarray(times, np.int64) + late.astype(np.int64)
-        arrivals = np.maximum(np.maximum.accumulate(arrivals), self._last_us)
-        if count:
-            self._last_us = int(arrivals[-1])
-        found: list[int] = arrivals.tolist()
-        return found
-
-
 @dataclass(slots=True)
 class _Venue:
     """A venue's books, its wire format and its connections."""
@@ -172,9 +96,9 @@ class _Venue:
     name: str
     books: list[OrderBook]
     wire: Wire
-    stream: _Connection
-    business: _Connection
-    rest: _Connection
+    stream: Connection
+    business: Connection
+    rest: Connection
 
 
 class _Run:
@@ -199,7 +123,7 @@ class _Run:
             [symbol.partition("-")[0] for symbol in symbols],
             market.news_per_hour,
         )
-        self._news = _Connection(
+        self._news = Connection(
             "cryptopanic", "cryptopanic-rest", REST_MS, NEWS_POLL_MS, self._random("news-latency")
         )
         self._venues = [self._open(name) for name in market.venues]
@@ -215,9 +139,9 @@ class _Run:
         books = [self._book(listing) for listing in listings]
         latency = VENUE_LATENCY[name]
 
-        def connect(kind: str, base_ms: float) -> _Connection:
+        def connect(kind: str, base_ms: float) -> Connection:
             label = f"{name}-{kind}"
-            return _Connection(name, label, base_ms, latency.jitter_ms, self._random(label))
+            return Connection(name, label, base_ms, latency.jitter_ms, self._random(label))
 
         return _Venue(
             name,
@@ -230,7 +154,8 @@ class _Run:
 
     def _book(self, listing: Listing) -> OrderBook:
         label = f"book {listing.venue} {listing.symbol}"
-        rates = event_rates(self._market)
+        market = self._market
+        rates = event_rates(market.symbols, market.venues, market.events_per_second)
         timing = Timing(
             rates[listing.symbol],
             DIFF_INTERVAL_US,
@@ -304,53 +229,12 @@ class _Run:
         return Second(start, start + SECOND_US, index_price, index_price * (1 + premium), premium)
 
 
-def event_rates(market: Market) -> dict[str, float]:
-    """Events a second in each symbol's books so that the frames come to the asked rate."""
-    weights = {
-        symbol: _WEIGHTS.get(symbol.partition("-")[0], _OTHER_WEIGHT) for symbol in market.symbols
-    }
-    mean = sum(weights.values()) / len(weights)
-    low, high = 1e-3, 4.0 * market.events_per_second + 1.0
-    for _ in range(60):
-        middle = math.sqrt(low * high)
-        frames = sum(
-            _frames(venue, middle * weight / mean)
-            for venue in market.venues
-            for weight in weights.values()
-        )
-        low, high = (middle, high) if frames < market.events_per_second else (low, middle)
-    return {symbol: low * weight / mean for symbol, weight in weights.items()}
-
-
-def _frames(venue: str, rate: float) -> float:
-    """Expected frames a second of one book with `rate` events a second."""
-    quotes = QUOTES_AN_EVENT * rate
-    interval = VENUE_LATENCY[venue].quote_interval_us
-    if interval:
-        quotes = expected_changes(quotes, interval)
-    tickers = 0.0 if venue.startswith("binance") else expected_changes(rate, 250_000)
-    fixed = 1.0 if venue in PERPETUAL else 0.0
-    candles = expected_changes(TRADES_AN_EVENT * rate, SECOND_US)
-    return (
-        expected_changes(rate, DIFF_INTERVAL_US)
-        + quotes
-        + TRADES_AN_EVENT * rate
-        + tickers
-        + fixed
-        + candles
-    )
-
-
 def _wire(name: str, listings: list[Listing]) -> Wire:
     if name.startswith("binance"):
         return BinanceWire(listings, futures=name == "binance-usdm")
     if name.startswith("bybit"):
         return BybitWire(listings, linear=name == "bybit-linear")
     return OkxWire(listings, swap=name == "okx-swap")
-
-
-def _time_of(sent: tuple[int, str] | tuple[int, str, str]) -> int:
-    return sent[0]
 
 
 _received = attrgetter("receive_time")

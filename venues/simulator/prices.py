@@ -65,7 +65,7 @@ def _advance(
         a_news,
         basis_mean,
         dt,
-    ) = numbers  # noqa: E501
+    ) = numbers
     symbols = sigma.shape[0]
     venues = offsets.shape[0]
     root = math.sqrt(dt)
@@ -169,7 +169,7 @@ class LatentProcess:
         )
 
     def advance(self, steps: int, kicks: Floats | None = None) -> Path:
-        """The next `steps` steps; `kicks` (steps, symbols) is the total log move news will cause."""
+        """The next `steps` steps; `kicks` (steps, symbols) is the log move that news will cause."""
         symbols, venues = self._sigma.size, self._basis_deviation.size
         model, random = self._model, self._random
         scale = math.sqrt((model.tail_degrees - 2.0) / model.tail_degrees)

@@ -43,7 +43,7 @@ class BinanceWire:
         )
 
     def opening(self, books: list[OrderBook], time_us: int) -> None:
-        """exchangeInfo and the acknowledgement; the depth is asked for a second later."""
+        """The instruments and the acknowledgement; the depth is asked for a second later."""
         filters = _futures_symbol if self._futures else _spot_symbol
         symbols = ",".join(filters(listing) for listing in self._listings)
         text = (
@@ -163,11 +163,12 @@ def _kline(listing: Listing, said: Published) -> str:
 
 def _mark_price(listing: Listing, second: Second) -> str:
     name, mark = listing.venue_symbol, f"{second.mark_price:.8f}"
+    due = next_funding_us(second.start_us) // 1000
     return (
         f'{{"stream":"{name.lower()}@markPrice@1s","data":{{"e":"markPriceUpdate",'
         f'"E":{second.start_us // 1000},"s":"{name}","p":"{mark}",'
         f'"i":"{second.index_price:.8f}","P":"{mark}",'
-        f'"r":"{funding_rate(second.premium):.8f}","T":{next_funding_us(second.start_us) // 1000}}}}}'
+        f'"r":"{funding_rate(second.premium):.8f}","T":{due}}}}}'
     )
 
 
