@@ -43,4 +43,5 @@ def _print(parts: list[status.Part]) -> None:
             row += [str(part.pid), f"{part.memory_mb:.0f} MB", f"{part.uptime_s:.0f} s"]
             row.append(str(part.restarts))
         table.add_row(*row)
-    Console().print(table)
+    # Addresses are for copying: a narrow terminal wraps the line rather than cut them.
+    Console(width=max(Console().width, 140)).print(table)

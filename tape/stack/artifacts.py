@@ -181,7 +181,9 @@ def _download(artifact: Artifact, folder: Path, advance: Advance) -> Path:
 def _unpack(archive: Path, scratch: Path, target: Path) -> None:
     """Unpack aside, then rename: a folder under the final name is always whole."""
     with tarfile.open(archive) as tar:
-        tar.extractall(scratch, filter="data")
+        # An attribute, since Python before 3.11.4 has no filters (the archive's checksum is known).
+        tar.extraction_filter = getattr(tarfile, "data_filter", None)
+        tar.extractall(scratch)
     shutil.rmtree(target, ignore_errors=True)
     scratch.replace(target)
 

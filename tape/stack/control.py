@@ -41,6 +41,7 @@ def start(plan: Plan, report: Report = lambda _: None, *, bound: bool = False) -
     """
     layout = Layout(plan.config.home)
     layout.create()
+    _wait_while_ending(layout)
     if is_locked(layout.lock):
         return _wait(layout, None, report)
     process = _spawn(plan, layout, bound)
@@ -51,6 +52,15 @@ def start(plan: Plan, report: Report = lambda _: None, *, bound: bool = False) -
         process.terminate()
         process.wait()
         raise
+
+
+def _wait_while_ending(layout: Layout) -> None:
+    deadline = time.monotonic() + STOP_LIMIT_S * len(STOP_ORDER)
+    while is_locked(layout.lock) and time.monotonic() < deadline:
+        state = State.read(layout.state)
+        if state is None or not state.is_alive or state.phase in ("starting", "ready"):
+            return
+        time.sleep(_POLL_S)
 
 
 def _spawn(plan: Plan, layout: Layout, bound: bool) -> "subprocess.Popen[Any]":
