@@ -5,6 +5,7 @@ import hashlib
 import os
 import shutil
 import tarfile
+import threading
 import tomllib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -117,9 +118,25 @@ class Cache:
             for artifact in wanted:
                 if artifact not in work:
                     advance(artifact.size)
-            with ThreadPoolExecutor(4) as pool:
-                for _ in pool.map(lambda artifact: self._fetch_one(artifact, advance), work):
-                    pass
+            self._fetch_all(work, advance)
+
+    def _fetch_all(self, work: list[Artifact], advance: Advance) -> None:
+        stopped = threading.Event()
+
+        def step(count: int) -> None:
+            if stopped.is_set():
+                raise StoreError("the download was stopped")
+            advance(count)
+
+        pool = ThreadPoolExecutor(4)
+        try:
+            list(pool.map(lambda artifact: self._fetch_one(artifact, step), work))
+        except BaseException:
+            # Ctrl-C, or one that failed: do not wait for the others' hundred megabytes.
+            stopped.set()
+            raise
+        finally:
+            pool.shutdown(cancel_futures=True)
 
     def _fetch_one(self, artifact: Artifact, advance: Advance) -> None:
         partial = self.folder / "partial" / artifact.file_name

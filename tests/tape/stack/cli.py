@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tape.config import StackConfig
+from tape.stack import control
 from tape.stack.layout import Layout
 from tape.stack.ports import free_ports
 from tape.stack.state import State
@@ -75,6 +77,10 @@ class Cli:
     def down(self) -> str:
         """End it."""
         return self.run("down")
+
+    def clean_up(self) -> None:
+        """End it if it runs, without the cost of a process."""
+        control.stop(StackConfig(home=self.home))
 
     def state(self) -> State:
         """What its supervisor wrote."""

@@ -7,11 +7,9 @@ from pathlib import Path
 from tape.stack import ports
 from tests.tape.stack.cli import NOWHERE, Cli
 
-POSTGRES_ONLY = NOWHERE
-
 
 def test_held_port_and_absent_external_servers_block(tmp_path: Path) -> None:
-    cli = Cli(tmp_path, POSTGRES_ONLY)
+    cli = Cli(tmp_path, NOWHERE)
     with socket.create_server((ports.HOST, cli.ports[3])):
         said = json.loads(cli.run("doctor", "--json", expect=1))
     found = {finding["subject"]: finding for finding in said["findings"]}

@@ -24,7 +24,7 @@ def cli(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cli]:
     fresh_stack_config(home)
     cli = Cli(home)
     yield cli
-    cli.down()
+    cli.clean_up()
 
 
 def test_up_is_within_20_seconds_downloads_aside(cli: Cli) -> None:

@@ -22,7 +22,7 @@ from tests.tape.stack.cli import NOWHERE, Cli, wait_until
 def cli(tmp_path: Path) -> Iterator[Cli]:
     cli = Cli(tmp_path / "home", NOWHERE)
     yield cli
-    cli.down()
+    cli.clean_up()
 
 
 def test_external_address_switches_the_local_part_off(cli: Cli) -> None:
