@@ -40,7 +40,11 @@ Port = Annotated[int, Field(ge=0, le=65535)]
 
 def _home() -> Path:
     given = os.environ.get("TAPE_HOME")
-    return Path(given) if given else user_data_path("tape", appauthor=False)
+    return _absolute(Path(given)) if given else user_data_path("tape", appauthor=False)
+
+
+def _absolute(path: Path) -> Path:
+    return path.expanduser().absolute()
 
 
 class StackConfig(BaseModel):
@@ -48,9 +52,9 @@ class StackConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    home: Annotated[Path, AfterValidator(Path.absolute)] = Field(default_factory=_home)
+    home: Annotated[Path, AfterValidator(_absolute)] = Field(default_factory=_home)
     """Folder of its data and logs; the variable TAPE_HOME changes it too."""
-    cache: Annotated[Path, AfterValidator(Path.absolute)] = Field(
+    cache: Annotated[Path, AfterValidator(_absolute)] = Field(
         default_factory=lambda: user_cache_path("tape", appauthor=False)
     )
     """Folder of its downloads, shared by all stacks of a user."""
