@@ -25,36 +25,20 @@ MIN_LEVELS = 4
 MAX_STALE = 48
 """Levels that one event removes at most."""
 EXTRA_DEPTH = 16
+DENSE_LEVELS = 40
+"""Holes are filled down to this rank."""
+HOLE = 3.0
+"""A hole is a distance of more than this many spacings."""
+PICK_OFF_SIZE = 4.0
+"""A taker of stale quotes wants so many times what other takers want."""
 
 # Registers: integers that live on between chunks.
-(
-    TOUCHED,
-    ORDINAL,
-    NEXT_FLUSH,
-    FLUSHED_ORDINAL,
-    LAST_QUOTE_TIME,
-    QUOTE_PENDING,
-    BID,
-    BID_LOTS,
-    ASK,
-    ASK_LOTS,
-    REGISTERS,
-) = range(11)
+TOUCHED, ORDINAL, NEXT_FLUSH, FLUSHED_ORDINAL, LAST_QUOTE_TIME, QUOTE_PENDING = range(6)
+BID, BID_LOTS, ASK, ASK_LOTS, REGISTERS = range(6, 11)
 
 # Numbers: the parameters in ticks and lots.
-(
-    SPACING,
-    INNER,
-    OUTER,
-    LEVEL_LOTS,
-    TRADE_LOTS,
-    SIZE_TILT,
-    FLOW_TILT,
-    PICK_OFF,
-    DEPTH,
-    DIFF_INTERVAL,
-    QUOTE_INTERVAL,
-) = range(11)
+SPACING, INNER, OUTER, LEVEL_LOTS, TRADE_LOTS, SIZE_TILT, FLOW_TILT, PICK_OFF = range(8)
+DEPTH, DIFF_INTERVAL, QUOTE_INTERVAL = range(8, 11)
 
 # What an event is, by cumulated shares.
 TRADE = 0.15
@@ -269,7 +253,7 @@ def _follow(
             continue
         acted = True
         if uniform[0] < numbers[PICK_OFF]:
-            wanted = 1 << 60
+            wanted = max(1, int(PICK_OFF_SIZE * numbers[TRADE_LOTS] * size[2]))
             made = _take(book, time, side, wanted, bound, trades, made)
         removed = 0
         while book.keys[side, 0] < bound and book.counts[side] > MIN_LEVELS and removed < MAX_STALE:
@@ -329,15 +313,24 @@ def _act(
 
 
 @compiled
-def _keep_depth(book: State, uniform: Floats, size: Floats, numbers: Floats) -> None:
-    """Adds one far level where the book is thin, removes one where it is deep."""
+def _keep_depth(book: State, tilt: float, uniform: Floats, size: Floats, numbers: Floats) -> None:
+    """Fills one hole near the best, or adds one far level, or removes one where it is deep."""
     depth = int(numbers[DEPTH])
+    hole = int(HOLE * numbers[SPACING]) + 1
+    step = 1 + int(2.0 * numbers[SPACING] * uniform[7])
     for side in range(2):
         count = book.counts[side]
-        if count < depth:
-            key = book.keys[side, count - 1] + 1 + int(2.0 * numbers[SPACING] * uniform[7])
+        rank = 0
+        while rank + 1 < min(count, DENSE_LEVELS) and (
+            book.keys[side, rank + 1] - book.keys[side, rank] <= hole
+        ):
+            rank += 1
+        if rank + 1 < min(count, DENSE_LEVELS):
+            new = _level_lots(numbers, size[1], rank, side, tilt)
+            _change(book, side, book.keys[side, rank] + step, new)
+        elif count < depth:
             new = _level_lots(numbers, size[1], count, side, 0.0)
-            _change(book, side, key, new)
+            _change(book, side, book.keys[side, count - 1] + step, new)
         elif count > depth + EXTRA_DEPTH:
             _change(book, side, book.keys[side, count - 1], 0)
 
@@ -387,7 +380,7 @@ def run(
             n_trades = _act(
                 book, time, fair[i], tilt, uniforms[i], sizes[i], numbers, trades, n_trades
             )
-        _keep_depth(book, uniforms[i], sizes[i], numbers)
+        _keep_depth(book, tilt, uniforms[i], sizes[i], numbers)
         if not _is_quoted(book):
             if time - book.registers[LAST_QUOTE_TIME] >= quote_interval:
                 n_quotes = _quote(book, time, quotes, n_quotes)
