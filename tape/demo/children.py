@@ -62,8 +62,10 @@ class Child:
 
 
 def start(name: str, arguments: list[str], settings: Settings, folder: Path) -> Child:
-    """Start `python ARGUMENTS` with these settings; a process group of its own, so that the
-    terminal's Ctrl-C reaches only the demo, which then ends its children in order.
+    """Start `python ARGUMENTS` with these settings.
+
+    In a session of its own: the terminal's Ctrl-C reaches only the demo, which then ends its
+    children in order.
     """
     folder.mkdir(parents=True, exist_ok=True)
     port = _free_port()

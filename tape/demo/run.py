@@ -1,0 +1,274 @@
+"""The demo from start to proof: stack, input, worker, sink, live view, replay, verification."""
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.live import Live
+
+from processors.config import VERSION
+from schemas import catalogue
+from schemas.errors import StoreError
+from schemas.registry import Registry, SchemaIds
+from sinks import verify
+from sinks.timescale import topics_of
+from streams import log, topics
+from streams.replay import Report, replay
+from streams.snapshots import processed_offset
+from tape.config import Settings
+from tape.demo import children, tapes, view
+from tape.demo.observe import Observer, Rate, percentile
+
+_REFRESH_S = 0.5
+_READY_LIMIT_S = 180.0
+_SETTLE_LIMIT_S = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the user asked for."""
+
+    seconds: float
+    captures: tuple[Path, ...]
+    seed: int
+    rate: float
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What the demo came to; every proof must hold."""
+
+    tape: str
+    input: str
+    events: dict[str, int] = field(default_factory=dict)
+    """Records by topic."""
+    written: dict[str, int] = field(default_factory=dict)
+    """Input events by record type."""
+    latency_ms: dict[str, float | None] = field(default_factory=dict)
+    replay: Report = field(default_factory=Report)
+    replay_seconds: float = 0.0
+    sinks: verify.Report | None = None
+    dead_letters: int = 0
+    failure: str = ""
+
+    @property
+    def proved(self) -> bool:
+        """Whether something was fed and all proofs hold."""
+        return bool(
+            not self.failure
+            and self.events.get(catalogue.TAPE)
+            and all(self.events.get(topic.name) for topic in catalogue.DERIVED)
+            and self.replay.identical
+            and self.sinks
+            and self.sinks.equal
+            and not self.dead_letters
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        """The outcome as JSON-able data."""
+        return {
+            "tape": self.tape,
+            "input": self.input,
+            "proved": self.proved,
+            "failure": self.failure or None,
+            "events_in": {"total": self.events.get(catalogue.TAPE, 0), **self.written},
+            "events_out": {
+                topic.name: self.events.get(topic.name, 0) for topic in catalogue.DERIVED
+            },
+            "latency_ms": self.latency_ms,
+            "replay": {
+                "identical": self.replay.identical,
+                "events": self.replay.events,
+                "seconds": round(self.replay_seconds, 2),
+                "version": VERSION,
+                "hashes": {
+                    f"{proof.topic}[{proof.partition}]": proof.sha256
+                    for proof in self.replay.proofs
+                },
+                "divergence": str(self.replay.divergence) if self.replay.divergence else None,
+            },
+            "sinks": {
+                "verified": bool(self.sinks and self.sinks.equal),
+                "tables": {proof.table: proof.rows for proof in self.sinks.tables}
+                if self.sinks
+                else {},
+            },
+            "dead_letters": self.dead_letters,
+        }
+
+
+class Demo:
+    """One run on a tape of its own."""
+
+    def __init__(self, settings: Settings, options: Options, folder: Path, console: Console):
+        self._settings, self._options, self._folder = settings, options, folder
+        self._console = console
+        registry = settings.registry
+        self._registry = Registry(
+            registry.url, registry.username, registry.password.get_secret_value()
+        )
+        self.outcome = Outcome(
+            settings.tape,
+            "capture" if options.captures else f"market model, seed {options.seed}",
+        )
+
+    def run(self) -> Outcome:
+        """Feed, watch, settle, prove."""
+        settings = self._settings
+        tapes.remove_old(settings)
+        topics.create_tape(
+            settings.kafka,
+            self._registry,
+            settings.tape,
+            settings.partitions,
+            settings.processors,
+        )
+        ids = self._registry.ids(settings.tape)
+        with ExitStack() as exits:
+            worker = self._start(exits, "worker", ["-m", "tape", "worker"])
+            sink = self._start(exits, "sink", ["-m", "tape", "sink"])
+            self._await_ready(worker, sink)
+            observer = Observer(settings.kafka, ids.writers, settings.tape, settings.partitions)
+            observer.start()
+            exits.callback(observer.stop)
+            feeder = self._feed()
+            exits.callback(feeder.stop)
+            try:
+                self._watch(feeder, [worker, sink], observer)
+            except KeyboardInterrupt:
+                self._console.print("stopped feeding; now the proof (Ctrl-C again ends all)")
+            self._count_input(feeder)
+            with self._console.status("Letting worker and sink catch up"):
+                self._settle(ids, [worker, sink])
+            self._measure(observer)
+            self._prove(ids)
+        return self.outcome
+
+    def _start(self, exits: ExitStack, name: str, arguments: list[str]) -> children.Child:
+        child = children.start(name, arguments, self._settings, self._folder)
+        exits.callback(child.stop)
+        return child
+
+    def _await_ready(self, *started: children.Child) -> None:
+        deadline = time.monotonic() + _READY_LIMIT_S
+        with self._console.status(
+            "Starting worker and sink (the first time, kernels are compiled: a minute)"
+        ):
+            for child in started:
+                while not child.is_ready():
+                    child.check()
+                    if time.monotonic() > deadline:
+                        raise StoreError(f"{child.name} was not ready in time: see {child.log}")
+                    time.sleep(0.2)
+
+    def _feed(self) -> children.Child:
+        if self._options.captures:
+            files = [str(path.resolve()) for path in self._options.captures]
+            arguments = ["-m", "tape", "import", "--json", *files]
+        else:
+            arguments = ["-m", "tape.demo.feed", "--seconds", str(self._options.seconds)]
+            arguments += ["--seed", str(self._options.seed), "--rate", str(self._options.rate)]
+        return children.start("feed", arguments, self._settings, self._folder)
+
+    def _watch(
+        self, feeder: children.Child, running: list[children.Child], observer: Observer
+    ) -> None:
+        progress = view.Progress(
+            title=f"Tape {self._settings.tape}: {self.outcome.input}",
+            seconds=self._options.seconds,
+            latency_is_live=not self._options.captures,
+        )
+        rates = {name: Rate() for name in self._names()}
+        began = time.monotonic()
+        # A feed that ends by itself sets the end; the limit is for one that does not.
+        limit = self._options.seconds + (_SETTLE_LIMIT_S if self._options.captures else 10.0)
+        with self._live() as live:
+            while feeder.process.poll() is None and time.monotonic() - began < limit:
+                for child in running:
+                    child.check()
+                progress.elapsed_s = time.monotonic() - began
+                progress.totals = self._totals()
+                progress.rates = {
+                    name: rates[name].update(total) for name, total in progress.totals.items()
+                }
+                tape_end = progress.totals[catalogue.TAPE]
+                progress.worker_lag = max(0, tape_end - observer.processed)
+                progress.sink_rows = tapes.row_counts(self._settings)
+                if live:
+                    live.update(view.render(progress, observer), refresh=True)
+                time.sleep(_REFRESH_S)
+
+    @contextmanager
+    def _live(self) -> Iterator[Live | None]:
+        if not self._console.is_terminal:
+            yield None
+            return
+        with Live(console=self._console, auto_refresh=False) as live:
+            yield live
+
+    def _names(self) -> list[str]:
+        return [catalogue.TAPE, *(topic.name for topic in catalogue.DERIVED)]
+
+    def _totals(self) -> dict[str, int]:
+        return {
+            name: sum(log.ends(self._settings.kafka, self._settings.tape, name).values())
+            for name in self._names()
+        }
+
+    def _count_input(self, feeder: children.Child) -> None:
+        printed = feeder.stop().strip().splitlines()
+        if feeder.process.returncode or not printed:
+            lines = feeder.log.read_text(errors="replace").splitlines()[-10:]
+            raise StoreError("the input failed:\n" + "\n".join(lines))
+        counts = json.loads(printed[-1])
+        self.outcome.written = counts.get("records", counts)
+
+    def _settle(self, ids: SchemaIds, running: list[children.Child]) -> None:
+        settings = self._settings
+        deadline = time.monotonic() + _SETTLE_LIMIT_S
+        ends = log.ends(settings.kafka, settings.tape, catalogue.TAPE)
+        waiting = set(ends)
+        while waiting:
+            for child in running:
+                child.check()
+            waiting = {
+                partition
+                for partition in waiting
+                if (processed_offset(settings.kafka, ids, settings.tape, partition) or 0)
+                < ends[partition]
+            }
+            if time.monotonic() > deadline:
+                raise StoreError(f"the worker did not finish partitions {sorted(waiting)}")
+            time.sleep(_REFRESH_S)
+
+    def _measure(self, observer: Observer) -> None:
+        outcome = self.outcome
+        outcome.events = self._totals()
+        outcome.failure = observer.failure or ""
+        live = not self._options.captures
+        for name, share in (("p50", 0.5), ("p99", 0.99)):
+            value = percentile(observer.latencies_ms, share) if live else None
+            outcome.latency_ms[name] = None if value is None else round(value, 2)
+        ends = log.ends(self._settings.kafka, self._settings.tape, "dead_letters")
+        outcome.dead_letters = sum(ends.values())
+
+    def _prove(self, ids: SchemaIds) -> None:
+        settings = self._settings
+        began = time.monotonic()
+        with self._console.status("Replaying the session"):
+            self.outcome.replay = replay(settings.kafka, ids, settings.tape, settings.partitions)
+        self.outcome.replay_seconds = time.monotonic() - began
+        with self._console.status("Verifying the tables"):
+            self.outcome.sinks = verify.Verification(
+                settings.kafka,
+                self._registry,
+                settings.database,
+                settings.database.url.get_secret_value(),
+                settings.tape,
+                topics_of([]),
+            ).run()

@@ -1,0 +1,73 @@
+"""The demo's tapes: a new one each run; what earlier runs left is removed."""
+
+import time
+
+import psycopg
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
+from psycopg import sql
+
+from schemas import catalogue
+from schemas.errors import StoreError
+from sinks.storage import drop_schema
+from sinks.tables import tables
+from streams.config import KafkaConfig
+from streams.kafka import client_config
+from tape.config import Settings
+
+PREFIX = "demo_"
+_TIMEOUT_S = 20
+
+
+def new_name() -> str:
+    """The name of a new demo's tape: `demo_` and the time, UTC."""
+    return PREFIX + time.strftime("%Y%m%d_%H%M%S", time.gmtime())
+
+
+def remove_old(settings: Settings) -> None:
+    """Delete the topics and tables of earlier demos."""
+    _remove_topics(settings.kafka)
+    with _connect(settings) as connection:
+        found = connection.execute(
+            "SELECT nspname FROM pg_namespace WHERE starts_with(nspname, %s)", (PREFIX,)
+        ).fetchall()
+        for (schema,) in found:
+            drop_schema(connection, str(schema))
+
+
+def _remove_topics(kafka: KafkaConfig) -> None:
+    suffixes = tuple("." + topic.name for topic in catalogue.TOPICS)
+    try:
+        admin = AdminClient(client_config(kafka))
+        names = [
+            name
+            for name in admin.list_topics(timeout=_TIMEOUT_S).topics
+            if name.startswith(PREFIX) and name.endswith(suffixes)
+        ]
+        for deletion in (admin.delete_topics(names) if names else {}).values():
+            deletion.result(timeout=_TIMEOUT_S)
+    except KafkaException as error:
+        raise StoreError(f"old demo topics could not be deleted: {error}") from error
+
+
+def row_counts(settings: Settings) -> dict[str, int]:
+    """Rows in each table of the tape that holds any."""
+    counts = {}
+    with _connect(settings) as connection:
+        for table in tables():
+            name = sql.Identifier(settings.tape, table.name)
+            try:
+                row = connection.execute(sql.SQL("SELECT count(*) FROM {}").format(name)).fetchone()
+            except psycopg.errors.UndefinedTable:
+                continue  # The sink has not made it yet.
+            if row and row[0]:
+                counts[table.name] = int(row[0])
+    return counts
+
+
+def _connect(settings: Settings) -> "psycopg.Connection[tuple[object, ...]]":
+    url = settings.database.url.get_secret_value()
+    try:
+        return psycopg.connect(url, autocommit=True, connect_timeout=5)
+    except psycopg.OperationalError as error:
+        raise StoreError(f"the database does not answer: {str(error).strip()}") from error
