@@ -5,36 +5,21 @@ from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
-from zlib import crc32
 
 import numpy as np
 
 from schemas.errors import ConfigError
 from venues.frames import Frame
 from venues.simulator import news
-from venues.simulator.book import OrderBook, Timing
 from venues.simulator.connection import NEWS_POLL_MS, REST_MS, VENUE_LATENCY, Connection
-from venues.simulator.listings import (
-    PERPETUAL,
-    VENUE_NAMES,
-    Listing,
-    list_symbol,
-    start_price,
-)
-from venues.simulator.parameters import (
-    STEPS_A_SECOND,
-    BookParameters,
-    PriceParameters,
-    drift_coefficient,
-)
-from venues.simulator.prices import LatentProcess, Path
-from venues.simulator.rates import DIFF_INTERVAL_US, event_rates
+from venues.simulator.engine import SECOND_US, Engine, Happened, random_for
+from venues.simulator.listings import PERPETUAL, VENUE_NAMES, Listing, list_symbol
+from venues.simulator.parameters import drift_coefficient
 from venues.simulator.wire import Second, Wire
 from venues.simulator.wire_binance import BinanceWire
 from venues.simulator.wire_bybit import BybitWire
 from venues.simulator.wire_okx import OkxWire
 
-SECOND_US = 1_000_000
 DEFAULT_START_US = 1_767_225_600_000_000
 """2026-01-01T00:00:00Z."""
 DEFAULT_SYMBOLS = ("BTC-USDT", "ETH-USDT", "SOL-USDT")
@@ -82,6 +67,23 @@ class Market:
             for symbol in self.symbols:
                 list_symbol(venue, symbol)
 
+    @property
+    def start_us(self) -> int:
+        """When the first second begins."""
+        return self.start_time_us - self.start_time_us % SECOND_US
+
+    def engine(self) -> Engine:
+        """The model behind the frames, for those who want to know its truth."""
+        return Engine(
+            self.seed,
+            self.symbols,
+            self.venues,
+            self.start_us,
+            self.events_per_second,
+            self.signal_strength,
+            self.news_per_hour,
+        )
+
     def frames(self) -> Iterator[Frame]:
         """Every frame from the start on, by receive time; each call begins anew."""
         run = _Run(self)
@@ -91,10 +93,9 @@ class Market:
 
 @dataclass(slots=True)
 class _Venue:
-    """A venue's books, its wire format and its connections."""
+    """A venue's wire format and its connections."""
 
     name: str
-    books: list[OrderBook]
     wire: Wire
     stream: Connection
     business: Connection
@@ -106,127 +107,85 @@ class _Run:
 
     def __init__(self, market: Market) -> None:
         self._market = market
-        self._prices = PriceParameters()
-        self._now = market.start_time_us - market.start_time_us % SECOND_US
-        self._start = self._now
+        self._engine = market.engine()
+        self._elapsed = 0
         self._pending: list[Frame] = []
-        symbols = list(market.symbols)
-        self._latent = LatentProcess(
-            self._random("latent"),
-            {symbol: start_price(symbol) for symbol in symbols},
-            tuple(venue in PERPETUAL for venue in market.venues),
-            market.signal_strength,
-            self._prices,
-        )
-        self._newsroom = news.Newsroom(
-            self._random("news"),
-            [symbol.partition("-")[0] for symbol in symbols],
-            market.news_per_hour,
-        )
         self._news = Connection(
-            "cryptopanic", "cryptopanic-rest", REST_MS, NEWS_POLL_MS, self._random("news-latency")
+            "cryptopanic",
+            "cryptopanic-rest",
+            REST_MS,
+            NEWS_POLL_MS,
+            random_for(market.seed, "news latency"),
         )
-        self._venues = [self._open(name) for name in market.venues]
+        self._venues = [self._connect(name) for name in market.venues]
         self._spot = [i for i, name in enumerate(market.venues) if name not in PERPETUAL]
 
-    def _random(self, purpose: str) -> np.random.Generator:
-        """A generator of its own for each purpose, so that none disturbs another."""
-        entropy = np.random.SeedSequence([self._market.seed, crc32(purpose.encode())])
-        return np.random.Generator(np.random.PCG64(entropy))
-
-    def _open(self, name: str) -> _Venue:
+    def _connect(self, name: str) -> _Venue:
         listings = [list_symbol(name, symbol) for symbol in self._market.symbols]
-        books = [self._book(listing) for listing in listings]
         latency = VENUE_LATENCY[name]
 
-        def connect(kind: str, base_ms: float) -> Connection:
+        def connection(kind: str, base_ms: float) -> Connection:
             label = f"{name}-{kind}"
-            return Connection(name, label, base_ms, latency.jitter_ms, self._random(label))
+            random = random_for(self._market.seed, label)
+            return Connection(name, label, base_ms, latency.jitter_ms, random)
 
         return _Venue(
             name,
-            books,
             _wire(name, listings),
-            connect("public", latency.base_ms),
-            connect("business", latency.base_ms),
-            connect("rest", REST_MS),
-        )
-
-    def _book(self, listing: Listing) -> OrderBook:
-        label = f"book {listing.venue} {listing.symbol}"
-        market = self._market
-        rates = event_rates(market.symbols, market.venues, market.events_per_second)
-        timing = Timing(
-            rates[listing.symbol],
-            DIFF_INTERVAL_US,
-            VENUE_LATENCY[listing.venue].quote_interval_us,
-            1_000 * (1 + crc32(label.encode()) % 97),
-        )
-        return OrderBook(
-            listing,
-            start_price(listing.symbol),
-            self._now,
-            timing,
-            self._random(label),
-            BookParameters(),
+            connection("public", latency.base_ms),
+            connection("business", latency.base_ms),
+            connection("rest", REST_MS),
         )
 
     def second(self) -> list[Frame]:
         """What arrives in the next second."""
-        start, end = self._now, self._now + SECOND_US
-        headlines = self._newsroom.headlines(start, end)
-        kicks = news.kicks(
-            headlines,
-            start,
-            STEPS_A_SECOND,
-            len(self._market.symbols),
-            self._prices.news_bps * 1e-4,
-        )
-        path = self._latent.advance(STEPS_A_SECOND, kicks)
+        if self._elapsed == 0:
+            start = self._market.start_us
+            for venue, books in zip(self._venues, self._engine.books, strict=True):
+                venue.wire.opening(books, start)
+        happened = self._engine.second()
+        self._elapsed += 1
         pending = self._pending
         for number, venue in enumerate(self._venues):
-            self._act(number, venue, path)
+            self._publish(number, venue, happened)
             box = venue.wire.outbox
             pending.extend(venue.rest.answer(box.rest))
             pending.extend(venue.stream.receive(box.stream))
             pending.extend(venue.business.receive(box.business))
             box.rest, box.stream, box.business = [], [], []
-        posts = [(item.published_us, news.post(item), news.POSTS_URL) for item in headlines]
+        posts = [
+            (item.published_us, news.post(item), news.POSTS_URL) for item in happened.headlines
+        ]
         pending.extend(self._news.answer(posts))
-        # Whatever is sent later also arrives later than `end`, so up to there it is complete.
+        # Whatever is sent later also arrives later than the end, so up to there it is complete.
         pending.sort(key=_received)
-        cut = bisect_left(pending, end, key=_received)
-        self._now = end
+        cut = bisect_left(pending, happened.end_us, key=_received)
         self._pending = pending[cut:]
         return pending[:cut]
 
-    def _act(self, number: int, venue: _Venue, path: Path) -> None:
-        start, end = self._now, self._now + SECOND_US
-        if start == self._start:
-            venue.wire.opening(venue.books, start)
-        for index, book in enumerate(venue.books):
-            fair = path.log_price[:, index] + path.offset[:, number, index]
-            activity = book.run(
-                start, end, fair, path.signal[:, index], float(path.activity[index])
-            )
-            venue.wire.publish(index, activity, self._second(number, index, path))
-            if self._asks_snapshot(venue, end):
-                venue.wire.snapshot(index, book, end)
+    def _publish(self, number: int, venue: _Venue, happened: Happened) -> None:
+        again = self._asks_snapshot(venue)
+        for index, activity in enumerate(happened.activities[number]):
+            venue.wire.publish(index, activity, self._second(number, index, happened))
+            if again:
+                book = self._engine.books[number][index]
+                venue.wire.snapshot(index, book, happened.end_us)
 
-    def _asks_snapshot(self, venue: _Venue, end: int) -> bool:
-        elapsed = (end - self._start) // SECOND_US
+    def _asks_snapshot(self, venue: _Venue) -> bool:
         every = self._market.snapshot_every_seconds
-        first = elapsed == 1 and venue.name.startswith("binance")
-        return first or (every > 0 and elapsed % every == 0)
+        first = self._elapsed == 1 and venue.name.startswith("binance")
+        return first or (every > 0 and self._elapsed % every == 0)
 
-    def _second(self, number: int, index: int, path: Path) -> Second:
+    def _second(self, number: int, index: int, happened: Happened) -> Second:
         """Index: mean of the spot venues; mark: the index and the slow part of the basis."""
+        path = happened.path
         price = math.exp(path.log_price[0, index])
         spot = float(np.mean(path.offset[0, self._spot, index])) if self._spot else 0.0
         premium = math.expm1(float(path.basis[number, index]))
         index_price = price * math.exp(spot)
-        start = self._now
-        return Second(start, start + SECOND_US, index_price, index_price * (1 + premium), premium)
+        return Second(
+            happened.start_us, happened.end_us, index_price, index_price * (1 + premium), premium
+        )
 
 
 def _wire(name: str, listings: list[Listing]) -> Wire:
