@@ -1,0 +1,117 @@
+"""Writes input events to a tape: the one way in for collectors, import and operators."""
+
+from typing import Any
+
+from confluent_kafka import KafkaException, Producer
+
+from schemas.catalogue import EVERY_SYMBOL, TAPE, kafka_name
+from schemas.errors import StoreError
+from schemas.events import Event
+from schemas.registry import SchemaIds
+from schemas.rows import encode
+from streams.config import KafkaConfig
+from streams.kafka import client_config
+from streams.partition import partition_of
+
+_POLL_EVERY = 500
+_WAIT_S = 0.05
+_FLUSH_S = 60.0
+
+
+def producer_config(kafka: KafkaConfig, linger_ms: float = 5.0) -> dict[str, Any]:
+    """An idempotent producer that keeps order and whose records are on all replicas."""
+    return client_config(kafka) | {
+        "enable.idempotence": True,
+        "acks": "all",
+        "compression.type": "lz4",
+        "linger.ms": linger_ms,
+        "batch.size": 1 << 20,
+        "queue.buffering.max.messages": 500_000,
+        "queue.buffering.max.kbytes": 256 << 10,
+        "delivery.report.only.error": True,
+    }
+
+
+class TapeWriter:
+    """Puts events on a tape, each on its symbol's partition, in the order of the calls.
+
+    Events without a symbol concern every symbol and go to every partition.
+    """
+
+    def __init__(self, kafka: KafkaConfig, ids: SchemaIds, tape: str, partitions: int) -> None:
+        self._topic = kafka_name(tape, TAPE)
+        self._bootstrap = kafka.bootstrap
+        self._partitions = partitions
+        self._ids = ids
+        self._schema_ids: dict[type[Event], int] = {}
+        self._keys: dict[str, tuple[bytes, int]] = {}
+        self._failed: list[str] = []
+        self._since_poll = 0
+        self._producer = Producer(producer_config(kafka) | {"on_delivery": self._on_delivery})
+
+    def write(self, event: Event) -> None:
+        """Hand one event to the producer; StoreError when an earlier one was refused."""
+        value = self._encoded(event)
+        time_ms = event.event_time // 1000  # type: ignore[attr-defined]  # all of the tape's have
+        symbol = getattr(event, "symbol", EVERY_SYMBOL)
+        if symbol == EVERY_SYMBOL:
+            for partition in range(self._partitions):
+                self._produce(partition, _EVERY, value, time_ms)
+            return
+        place = self._keys.get(symbol)
+        if place is None:
+            key = symbol.encode()
+            place = self._keys[symbol] = (key, partition_of(key, self._partitions))
+        self._produce(place[1], place[0], value, time_ms)
+
+    def write_to(self, partition: int, event: Event) -> None:
+        """Write a global event to one partition only."""
+        time_ms = event.event_time // 1000  # type: ignore[attr-defined]  # all of the tape's have
+        self._produce(partition, _EVERY, self._encoded(event), time_ms)
+
+    def flush(self) -> None:
+        """Wait until all is acknowledged; StoreError when something was not."""
+        left = self._producer.flush(_FLUSH_S)
+        if left and not self._failed:
+            self._failed.append(f"{left} without an answer for {_FLUSH_S:.0f} s")
+        self._check()
+
+    def _encoded(self, event: Event) -> bytes:
+        kind = type(event)
+        schema_id = self._schema_ids.get(kind)
+        if schema_id is None:
+            schema_id = self._schema_ids[kind] = self._ids.id(TAPE, kind.__name__)
+        return encode(event, schema_id)
+
+    def _produce(self, partition: int, key: bytes, value: bytes, time_ms: int) -> None:
+        while True:
+            try:
+                self._producer.produce(self._topic, value, key, partition, timestamp=time_ms)
+                break
+            except BufferError:
+                # The broker is slower than we are: wait for its acknowledgements.
+                self._producer.poll(_WAIT_S)
+                self._check()
+            except KafkaException as error:
+                raise StoreError(f"{self._topic}: Kafka refused a record: {error}") from None
+        self._since_poll += 1
+        if self._since_poll >= _POLL_EVERY:
+            self._since_poll = 0
+            self._producer.poll(0)
+            self._check()
+
+    def _on_delivery(self, error: object, _message: object) -> None:
+        if error is not None:
+            self._failed.append(str(error))
+
+    def _check(self) -> None:
+        if self._failed:
+            count, first = len(self._failed), self._failed[0]
+            self._failed = []
+            raise StoreError(
+                f"{self._topic}: {count} records were not acknowledged by {self._bootstrap} "
+                f"({first}); they are not on the tape"
+            )
+
+
+_EVERY = EVERY_SYMBOL.encode()
