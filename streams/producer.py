@@ -1,5 +1,6 @@
 """Writes input events to a tape: the one way in for collectors, import and operators."""
 
+from collections.abc import Callable
 from typing import Any
 
 from confluent_kafka import KafkaException, Producer
@@ -16,6 +17,8 @@ from streams.partition import partition_of
 _POLL_EVERY = 500
 _WAIT_S = 0.05
 _FLUSH_S = 60.0
+
+Skip = Callable[[int, bytes, bytes, int], bool]
 
 
 def producer_config(kafka: KafkaConfig, linger_ms: float = 5.0) -> dict[str, Any]:
@@ -35,10 +38,19 @@ def producer_config(kafka: KafkaConfig, linger_ms: float = 5.0) -> dict[str, Any
 class TapeWriter:
     """Puts events on a tape, each on its symbol's partition, in the order of the calls.
 
-    Events without a symbol concern every symbol and go to every partition.
+    Events without a symbol concern every symbol and go to every partition. `skip`, asked with
+    partition, key, value and time in ms, may leave out a record: an import that goes on after
+    an interruption leaves out what is there.
     """
 
-    def __init__(self, kafka: KafkaConfig, ids: SchemaIds, tape: str, partitions: int) -> None:
+    def __init__(
+        self,
+        kafka: KafkaConfig,
+        ids: SchemaIds,
+        tape: str,
+        partitions: int,
+        skip: Skip | None = None,
+    ) -> None:
         self._topic = kafka_name(tape, TAPE)
         self._bootstrap = kafka.bootstrap
         self._partitions = partitions
@@ -46,7 +58,8 @@ class TapeWriter:
         self._schema_ids: dict[type[Event], int] = {}
         self._keys: dict[str, tuple[bytes, int]] = {}
         self._failed: list[str] = []
-        self._since_poll = 0
+        self._skip = skip
+        self.written = 0
         self._producer = Producer(producer_config(kafka) | {"on_delivery": self._on_delivery})
 
     def write(self, event: Event) -> None:
@@ -84,6 +97,8 @@ class TapeWriter:
         return encode(event, schema_id)
 
     def _produce(self, partition: int, key: bytes, value: bytes, time_ms: int) -> None:
+        if self._skip is not None and self._skip(partition, key, value, time_ms):
+            return
         while True:
             try:
                 self._producer.produce(self._topic, value, key, partition, timestamp=time_ms)
@@ -94,9 +109,8 @@ class TapeWriter:
                 self._check()
             except KafkaException as error:
                 raise StoreError(f"{self._topic}: Kafka refused a record: {error}") from None
-        self._since_poll += 1
-        if self._since_poll >= _POLL_EVERY:
-            self._since_poll = 0
+        self.written += 1
+        if self.written % _POLL_EVERY == 0:
             self._producer.poll(0)
             self._check()
 

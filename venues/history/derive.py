@@ -7,6 +7,7 @@ compared with what is already on the tape.
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import msgspec
 
@@ -42,21 +43,22 @@ def derive(
     clock = EventClock()
     records, gaps, newest = tally.records, tally.gaps, 0
     for time, stream, line, what in reads:
-        kind = type(what)
-        if kind is Frame:
+        # Any: every event of the tape that a venue causes has a venue, a symbol and times.
+        events: Sequence[Any]
+        if isinstance(what, Frame):
             tally.frames += 1
-            events: Sequence[Event] = feed.receive(what)
+            events = feed.receive(what)
             if feed.refused:
                 for letter in _take(feed):
                     tally.dead_letters += 1
                     yield _located(letter, files[stream // STREAMS_A_FILE], line)
-        elif kind is Refused:
+        elif isinstance(what, Refused):
             tally.dead_letters += 1
             yield _letter(what, files[stream // STREAMS_A_FILE], line)
             continue
         else:
             events = (what,)
-        ticks = kind is Frame or kind is Trade
+        ticks = isinstance(what, Frame | Trade)
         for event in events:
             event_time = event.event_time
             if ticks and event_time > clock.newest:
@@ -70,7 +72,8 @@ def derive(
             if record is FeedStatus and event.status == "GAP":
                 gaps[event.venue, event.symbol] += 1
             yield event
-    for event in feed.finish():
+    held: Sequence[Any] = feed.finish()
+    for event in held:
         records[event.venue, event.symbol, type(event).__name__] += 1
         yield event
 

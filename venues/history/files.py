@@ -51,7 +51,10 @@ class SourceFile:
             case "gzip":
                 unpacked: io.RawIOBase = cast(io.RawIOBase, gzip.GzipFile(fileobj=raw))
             case "zstd":
-                unpacked = zstandard.ZstdDecompressor().stream_reader(raw, read_across_frames=True)
+                unpacked = cast(
+                    io.RawIOBase,
+                    zstandard.ZstdDecompressor().stream_reader(raw, read_across_frames=True),
+                )
             case "zip":
                 archive = zipfile.ZipFile(raw)
                 unpacked = cast(io.RawIOBase, archive.open(_only_member(archive, self.path)))

@@ -56,7 +56,7 @@ def from_path(path: Path) -> Hints:
         stem = stem.removesuffix(suffix)
     exchange, rest = _exchange(stem, path)
     found = _INTERVAL.search(rest)
-    kind = next((kind for text, kind in _KINDS if text in rest), "candles")
+    kind: Kind = next((kind for text, kind in _KINDS if text in rest), "candles")
     native = _native_symbol(rest, found.start() - 1 if found else len(rest))
     symbol, contract = _symbol(native)
     folders = {folder.lower() for folder in path.resolve().parent.parts}

@@ -1,0 +1,128 @@
+"""`tape import`: recorded captures, exchange dumps and candle files onto a tape."""
+
+import json
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
+from rich.table import Table
+
+from tape.config import settings
+from tape.stack.addresses import addresses
+from venues.history import importer
+from venues.history.names import Hints
+from venues.history.writer import Target
+
+
+def command(
+    files: Annotated[list[Path], typer.Argument(help="Files, merged by receive time.")],
+    venue: Annotated[str, typer.Option(help="Venue where neither name nor content tells it.")] = "",
+    symbol: Annotated[
+        str, typer.Option(help="Canonical symbol of candles or trades, like BTC-USDT.")
+    ] = "",
+    interval: Annotated[str, typer.Option(help="Length of candles, like 5m.")] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="End with one JSON object.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Read and count, write nothing; needs no Kafka.")
+    ] = False,
+) -> None:
+    """Import history: captures, trade and candle dumps, with their own event times.
+
+    Each file takes effect once: importing it again adds nothing, and an import that was
+    interrupted is completed by the same command. Files given together are merged by receive
+    time; files that lie before what the tape holds are refused: give them a tape of their own.
+    """
+    began = time.monotonic()
+    hints = Hints(venue=venue, symbol=symbol.upper(), interval=interval)
+    total = sum(path.stat().st_size for path in files if path.is_file())
+    console = Console(stderr=True)
+    with _progress(console) as progress:
+        checking = progress.add_task("checking", total=total)
+        sources = importer.examine_all(files, lambda size: progress.advance(checking, size))
+        reading = progress.add_task("importing", total=sum(source.size for source in sources))
+
+        def on_read(size: int) -> None:
+            progress.advance(reading, size)
+
+        if dry_run:
+            done = importer.dry_run(sources, hints, on_read)
+        else:
+            done = importer.run(sources, hints, _target(), on_read)
+    done = {"tape": settings().tape, "dry_run": dry_run, **done}
+    done["seconds"] = round(time.monotonic() - began, 3)
+    if as_json:
+        print(json.dumps(done))
+    else:
+        _show(done, Console())
+
+
+def _progress(console: Console) -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    )
+
+
+def _target() -> Target:
+    """The tape that the settings name; it is made if it is not there."""
+    config = addresses(settings(), only=("kafka", "registry"))
+    made = create_tape(
+        config.kafka,
+        Registry(
+            config.registry.url,
+            config.registry.username,
+            config.registry.password.get_secret_value(),
+        ),
+        config.tape,
+        config.partitions,
+        config.processors,
+    )
+    return Target(config.kafka, made.ids, config.tape, made.partitions)
+
+
+def _show(done: dict[str, Any], console: Console) -> None:
+    for name in done.get("already_imported", []):
+        console.print(f"{name}: already imported to tape {done['tape']}; nothing added")
+    if done["counts"]:
+        console.print(_table(done))
+    verb = "would be written" if done["dry_run"] else "written"
+    console.print(
+        f"{done['events']:,} events and {done['clock_pulses']:,} clock pulses from "
+        f"{done['frames']:,} frames in {done['seconds']:.1f} s; {done['written']:,} records {verb}, "
+        f"{done['already_there']:,} were there already, {done['dead_letters']:,} dead letters"
+    )
+    if done["foreign"]:
+        console.print(f"{done['foreign']:,} records of others lie between those of this import")
+
+
+def _table(done: dict[str, Any]) -> Table:
+    """Events by venue, symbol and record type, with gaps; and what was ignored, by kind."""
+    table = Table("venue", "symbol", "record", "events", box=None)
+    table.columns[3].justify = "right"
+    for venue, symbols in done["counts"].items():
+        for symbol, records in symbols.items():
+            for record, count in records.items():
+                table.add_row(venue, symbol, record, f"{count:,}")
+            gaps = done["gaps"].get(venue, {}).get(symbol)
+            if gaps:
+                table.add_row(venue, symbol, "gaps", f"{gaps:,}")
+    for venue, kinds in done["ignored"].items():
+        for kind, count in kinds.items():
+            table.add_row(venue, "", f"ignored: {kind}", f"{count:,}")
+    return table
