@@ -120,7 +120,9 @@ class OrderBook:
         random, length = self._random, end_us - start_us
         expected = self._timing.events_per_second * activity * length * 1e-6
         count = int(random.poisson(expected))
-        times = np.sort(random.integers(start_us, end_us, count))
+        # No two events at one microsecond: time alone orders a book's messages.
+        times = np.unique(random.integers(start_us, end_us, count))
+        count = times.size
         grid = np.linspace(start_us, end_us, log_fair.size)
         fair = np.exp(np.interp(times, grid, log_fair)) / self.listing.tick
         state = np.interp(times, grid, signal)
