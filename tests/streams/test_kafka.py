@@ -70,7 +70,7 @@ def test_a_plain_broker_gets_no_security_settings() -> None:
 
 def test_a_certificate_that_is_not_there_is_named(secured: KafkaConfig) -> None:
     broken = secured.model_copy(update={"ssl_ca_file": "/nowhere/ca.pem"})
-    with pytest.raises(ConfigError, match="/nowhere/ca.pem"):
+    with pytest.raises(ConfigError, match=r"/nowhere/ca\.pem"):
         aiokafka_config(broken)
 
 
