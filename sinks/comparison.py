@@ -12,6 +12,10 @@ from sinks.rows import Id, TableRows
 from sinks.storage import Connection
 from sinks.tables import TIME, Column, Table
 
+# Before and after every id that a table can hold.
+FIRST_ID: Id = (-(2**63), -(2**31))
+LAST_ID: Id = (2**63 - 1, 2**31 - 1)
+
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 
 
@@ -62,7 +66,9 @@ def fields(row: bytes) -> list[bytes | None]:
 def row_id(table: Table, row: bytes) -> Id:
     """The id that a row's columns say."""
     values = dict(zip((column.name for column in table.columns), fields(row), strict=True))
-    parts = [int.from_bytes(values[name] or b"", "big") for name in table.id_columns[1:]]
+    parts = [
+        int.from_bytes(values[name] or b"", "big", signed=True) for name in table.id_columns[1:]
+    ]
     return parts[0], parts[1] if len(parts) > 1 else 0
 
 

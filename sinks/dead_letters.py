@@ -82,10 +82,7 @@ class DeadLetters:
         found = set()
         try:
             low, high = reader.watermarks(TOPIC, 0)
-            if low == high:
-                return set()
-            reader.assign({(TOPIC, 0): low})
-            for fetched in read_until(reader, {(TOPIC, 0): high}):
+            for fetched in read_until(reader, {(TOPIC, 0): low}, {(TOPIC, 0): high}):
                 for index in range(len(fetched)):
                     try:
                         letter = rows.decode(fetched.payload(index), self._ids.writers)

@@ -14,6 +14,9 @@ from sinks.rows import Position
 from streams.config import KafkaConfig
 from streams.kafka import client_config
 
+_MOST_AT_ONCE = 20_000
+_POLL_S = 0.2
+
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
@@ -142,28 +145,31 @@ class TopicReader:
 
 
 def read_until(
-    reader: TopicReader, ends: dict[Position, int], most: int = 20_000, patience_s: float = 60.0
+    reader: TopicReader,
+    begins: Mapping[Position, int],
+    ends: Mapping[Position, int],
+    patience_s: float = 60.0,
 ) -> Iterator[Fetched]:
-    """What the assigned partitions hold below the offsets `ends` (which exist); then stops.
+    """The records of partitions from their begin up to their end, which must exist.
 
     Raises StoreError when nothing comes for `patience_s`.
     """
-    todo = dict(ends)
+    todo = {at: begins[at] for at, end in ends.items() if begins[at] < end}
+    reader.assign(todo)
     idle_s = 0.0
     while todo:
-        fetched = reader.fetch(most, 0.2)
-        idle_s = 0.0 if fetched else idle_s + 0.2
+        # Asking for no more than there is brings the answer as soon as all is there.
+        left = sum(ends[at] - offset for at, offset in todo.items())
+        fetched = reader.fetch(min(_MOST_AT_ONCE, left), _POLL_S)
+        idle_s = 0.0 if fetched else idle_s + _POLL_S
         if idle_s > patience_s:
             raise StoreError(f"Kafka sent nothing for {patience_s:.0f} s; is it up?")
         for one in fetched:
-            end = todo.get((one.topic, one.partition))
-            if end is None:
-                continue
-            below = int(np.searchsorted(one.offsets, end))
-            if below:
+            at = (one.topic, one.partition)
+            below = int(np.searchsorted(one.offsets, ends[at]))
+            if at in todo and below:
+                todo[at] = int(one.offsets[below - 1]) + 1
                 yield one.part(0, below)
-            if below < len(one) or one.offsets[-1] >= end - 1:
-                del todo[one.topic, one.partition]
-        for position, end in reader.ended.items():
-            if end >= todo.get(position, end + 1):
-                del todo[position]
+        # An end is also reached where the last offsets hold no record.
+        seen = reader.ended
+        todo = {at: next_ for at, next_ in todo.items() if max(next_, seen.get(at, 0)) < ends[at]}

@@ -139,14 +139,12 @@ class _Run:
             if begin < end:
                 begins[position], ends[position] = begin, end
         total = self._done + sum(ends[at] - begins[at] for at in ends)
-        self._reader.assign(begins)
         before = self._done
-        for fetched in read_until(self._reader, ends):
+        for fetched in read_until(self._reader, begins, ends):
             for piece in fetched.pieces(store.chunk_width_ms(), MOST_CHUNKS):
                 self._store(store, states[piece.topic, piece.partition], piece)
             self._done += len(fetched)
             self._on_progress(self._done, total)
-        self._reader.assign({})
         return self._done - before
 
     def _store(self, store: Store, state: State, fetched: Fetched) -> None:

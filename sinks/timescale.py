@@ -8,7 +8,7 @@ from typing import Protocol
 
 import psycopg
 
-from schemas.errors import StoreError
+from schemas.errors import ConfigError, StoreError
 from schemas.registry import Registry
 from sinks.config import DatabaseConfig
 from sinks.dead_letters import DeadLetters
@@ -17,6 +17,7 @@ from sinks.reading import Fetched, TopicReader
 from sinks.rows import Position
 from sinks.storage import Connection
 from sinks.store import MOST_CHUNKS, OffsetsMoved, State, Store, Update, connect
+from sinks.tables import topics
 from streams.config import KafkaConfig
 
 NAME = "timescale"
@@ -25,6 +26,17 @@ NAME = "timescale"
 _MOST_RECORDS = 50_000
 _WINDOW_S = 0.25
 _LONGEST_WAIT_S = 10.0
+
+
+def topics_of(names: Sequence[str]) -> tuple[str, ...]:
+    """The topics that sinks' names stand for: `timescale` for all, or a topic's own name."""
+    known = topics()
+    for name in names:
+        if name != NAME and name not in known:
+            raise ConfigError(
+                f"no sink {name!r}; there are {NAME} and its parts {', '.join(known)}"
+            )
+    return tuple(topic for topic in known if not names or NAME in names or topic in names)
 
 
 class Observer(Protocol):

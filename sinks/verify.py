@@ -10,11 +10,11 @@ from psycopg import sql
 from schemas.catalogue import BY_NAME
 from schemas.errors import StoreError
 from schemas.registry import Registry
-from sinks.comparison import Comparison, copied_rows, select_in_order
+from sinks.comparison import FIRST_ID, LAST_ID, Comparison, copied_rows, select_in_order
 from sinks.config import DatabaseConfig
 from sinks.decoding import BatchDecoder
 from sinks.reading import Fetched, TopicReader, read_until
-from sinks.rows import NO_ID, Id, PartitionRows, Position, TableRows
+from sinks.rows import Id, PartitionRows, Position, TableRows
 from sinks.sampling import Sampler, Series
 from sinks.storage import Connection
 from sinks.store import connect
@@ -102,7 +102,7 @@ class Verification:
             (sql.Identifier(self.tape, "offsets").as_string(connection),),
         ).fetchone()
         if there is None or not there[0]:
-            raise StoreError(f"tape {self.tape!r} has no tables: run `tape sink`")
+            return {}
         rows = connection.execute(
             sql.SQL("SELECT topic, partition, next_offset FROM {}").format(
                 sql.Identifier(self.tape, "offsets")
@@ -120,6 +120,8 @@ class Verification:
     ) -> None:
         connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
         offsets = self._offsets(connection)
+        if not offsets:
+            raise StoreError(f"tape {self.tape!r} has no tables: run `tape sink`")
         snapshot = connection.execute("SELECT pg_export_snapshot()").fetchone()
         assert snapshot is not None
         decoder = BatchDecoder(self.registry, self.tape)
@@ -204,12 +206,11 @@ class _Partition:
         state = PartitionRows(topic, self._number, Sampler(self._interval_us))
         if low:
             state.sampler.last = self._sampled_before(low)
-        if low < end:
-            reader.assign({(topic, self._number): low})
-            for fetched in read_until(reader, {(topic, self._number): end}):
-                self._expect(state, decoder, fetched, low)
-                yield len(fetched)
-        self._open(NO_ID if not low or end else (low, 0))
+        at = (topic, self._number)
+        for fetched in read_until(reader, {at: low}, {at: end}):
+            self._expect(state, decoder, fetched, low)
+            yield len(fetched)
+        self._open(self._first_id([], low))
         for comparison in self.comparisons.values():
             comparison.finish()
 
@@ -217,19 +218,19 @@ class _Partition:
         self, state: PartitionRows, decoder: BatchDecoder, fetched: Fetched, low: int
     ) -> None:
         found, _ = state.process(decoder.decode(fetched))
-        if not self.comparisons:
+        if found:
             self._open(self._first_id(found, low))
         for rows in found:
             if rows.table.name in self.comparisons:
                 self.comparisons[rows.table.name].expect(rows)
 
     def _first_id(self, found: Sequence[TableRows], low: int) -> Id:
-        """The id from which on the table must be as the topic; earlier rows' events are deleted."""
+        """The id from which on table and topic must agree; earlier rows' events are deleted."""
         if not low:
-            return NO_ID
+            return FIRST_ID
         if BY_NAME[self._topic].kind != "derived":
             return (low, 0)
-        return min(((int(r.ids[0, 0]), int(r.ids[0, 1])) for r in found), default=NO_ID)
+        return min(((int(r.ids[0, 0]), int(r.ids[0, 1])) for r in found), default=LAST_ID)
 
     def _sampled_before(self, low: int) -> dict[Series, int]:
         """The newest quote of each series that was stored from below `low`, by its time in µs."""

@@ -2,15 +2,15 @@
 
 import os
 from collections.abc import Iterator
-from uuid import uuid4
 
 import pytest
 from pydantic import SecretStr
 
 from sinks.config import DatabaseConfig
-from sinks.storage import Connection, chunk_schema, drop_schema
+from sinks.storage import Connection, drop_schema
 from sinks.store import connect
 from tests.conftest import Stack
+from tests.sinks.tapes import Tape, make_tape
 
 TIMESCALE_VARIABLE = "TAPE_TEST_TIMESCALE_URL"
 
@@ -34,12 +34,17 @@ def connection(database_url: str) -> Iterator[Connection]:
 
 
 @pytest.fixture
-def tape(connection: Connection) -> Iterator[str]:
-    """A tape whose schemas in the database are dropped afterwards."""
-    name = f"t{uuid4().hex[:8]}"
-    yield name
-    for schema in (name, f"{name}$rebuild", f"{name}$trash", chunk_schema(name)):
-        drop_schema(connection, schema)
+def tape(connection: Connection, tape_name: str) -> Iterator[str]:
+    """A tape's name; its schemas in the database are dropped afterwards."""
+    yield tape_name
+    for suffix in ("", "$rebuild", "$trash", "$chunks"):
+        drop_schema(connection, f"{tape_name}{suffix}")
+
+
+@pytest.fixture
+def market_tape(stack: Stack, tape: str) -> Tape:
+    """A tape with topics and registered schemas."""
+    return make_tape(stack, tape)
 
 
 @pytest.fixture

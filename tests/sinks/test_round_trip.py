@@ -9,9 +9,8 @@ from hypothesis import strategies as st
 from psycopg import sql
 
 from schemas import catalogue
-from sinks.comparison import copied_rows, fields, select_in_order
+from sinks.comparison import FIRST_ID, copied_rows, fields, select_in_order
 from sinks.config import DatabaseConfig
-from sinks.rows import NO_ID
 from sinks.storage import Connection
 from sinks.store import Store, Update
 from sinks.tables import Column, Table, tables
@@ -78,7 +77,7 @@ def test_rows_of_every_table_read_as_their_events(
                     assert same(value, expected(column, event, table.record)), column.name
                 else:
                     assert value == (0 if column.name == "tape_partition" else offset + index)
-        statement = select_in_order(tape, table, 0, NO_ID)
+        statement = select_in_order(tape, table, 0, FIRST_ID)
         copied = list(copied_rows(connection, statement))[-len(found) :]
         assert b"".join(copied) == made[0].encoded.data.tobytes()
         assert [len(fields(row)) for row in copied] == [len(table.columns)] * len(found)
