@@ -58,3 +58,19 @@ def test_panels_do_not_overlap_and_say_what_they_show(path: Path) -> None:
         assert not cells & taken, panel["title"]
         assert at["x"] + at["w"] <= 24
         taken |= cells
+
+
+def test_dashboards_and_alerts_name_metrics_that_are_served() -> None:
+    from prometheus_client import generate_latest
+
+    from streams.telemetry import Metrics
+
+    families = re.findall(
+        r"^# TYPE (\S+)", generate_latest(Metrics("x", "y").registry).decode(), re.M
+    )
+    text = "".join(path.read_text() for path in DASHBOARDS)
+    text += (FOLDER.parents[1] / "prometheus" / "rules.yml").read_text()
+    named = set(re.findall(r"\btape_[a-z_]+(?=[\[){ ]|\")", text))
+    assert named
+    for name in named:
+        assert name.removesuffix("_bucket") in families, name
