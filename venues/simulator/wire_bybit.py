@@ -36,6 +36,9 @@ class _Feed:
     ticker: Quote | None
     """Best quote that the ticker said last; None before its first snapshot."""
     day: Day
+    last: int = 0
+    """Price of the last trade, ticks."""
+    tick: str = "ZeroPlusTick"
 
 
 class BybitWire:
@@ -96,7 +99,7 @@ class BybitWire:
         for diff in activity.diffs:
             out.append((diff.time_us, _delta(feed, diff)))
         candles = self._candles[index]
-        self._trades(listing, activity.trades, candles.trade_id)
+        self._trades(feed, activity.trades, candles.trade_id)
         if self._linear:
             # Before the quotes, since feed.quote is still the one at the second's start.
             self._linear_tickers(feed, activity, second)
@@ -107,17 +110,19 @@ class BybitWire:
         for said in candles.advance(activity.trades, second.start_us, second.end_us, publish_us):
             out.append((said.time_us, _kline(listing, said)))
 
-    def _trades(self, listing: Listing, trades: list[Trade], trade_id: int) -> None:
+    def _trades(self, feed: _Feed, trades: list[Trade], trade_id: int) -> None:
         """One message for all prints of one taker."""
+        listing = feed.listing
         name, price, quantity = listing.venue_symbol, listing.price_text, listing.quantity_text
         pending: list[str] = []
         for number, (time_us, ordinal, ticks, lots, bought) in enumerate(trades):
             trade_id += 1
             ms = time_us // 1000
             side = "Buy" if bought else "Sell"
+            direction = f'"L":"{_direction(feed, ticks)}",' if self._linear else ""
             pending.append(
                 f'{{"T":{ms},"s":"{name}","S":"{side}",'
-                f'"v":"{quantity(lots)}","p":"{price(ticks)}",'
+                f'"v":"{quantity(lots)}","p":"{price(ticks)}",{direction}'
                 f'"i":"{self._trade_name(listing, trade_id)}","BT":false,"RPI":false,'
                 f'"seq":{_sequence(ordinal)}}}'
             )
@@ -204,6 +209,16 @@ class BybitWire:
                     f'"data":{{"symbol":"{name}",{",".join(fields)}}},"cs":{ms},"ts":{ms}}}'
                 )
                 self.outbox.stream.append((mark, text))
+
+
+def _direction(feed: _Feed, price: int) -> str:
+    """Where the price went from the last trade's; unchanged prices keep the last direction."""
+    if price != feed.last:
+        feed.tick = "PlusTick" if price > feed.last else "MinusTick"
+        feed.last = price
+    elif not feed.tick.startswith("Zero"):
+        feed.tick = f"Zero{feed.tick}"
+    return feed.tick
 
 
 def _marks(second: Second) -> range:
