@@ -314,7 +314,7 @@ def _act(
 
 @compiled
 def _keep_depth(book: State, tilt: float, uniform: Floats, size: Floats, numbers: Floats) -> None:
-    """Fills one hole near the best, or adds one far level, or removes one where it is deep."""
+    """Fills one hole near the best or adds one far level; removes what lies too deep."""
     depth = int(numbers[DEPTH])
     hole = int(HOLE * numbers[SPACING]) + 1
     step = 1 + int(2.0 * numbers[SPACING] * uniform[7])
@@ -331,8 +331,8 @@ def _keep_depth(book: State, tilt: float, uniform: Floats, size: Floats, numbers
         elif count < depth:
             new = _level_lots(numbers, size[1], count, side, 0.0)
             _change(book, side, book.keys[side, count - 1] + step, new)
-        elif count > depth + EXTRA_DEPTH:
-            _change(book, side, book.keys[side, count - 1], 0)
+        while book.counts[side] > depth + EXTRA_DEPTH:
+            _change(book, side, book.keys[side, book.counts[side] - 1], 0)
 
 
 @compiled

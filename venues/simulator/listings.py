@@ -89,15 +89,43 @@ class Listing:
         """The lot as an exact decimal in the venue's own unit."""
         return step_text(self.lot_decimals)
 
+    @property
+    def size_decimals(self) -> int:
+        """Decimals of the contract size, which is a power of ten."""
+        return len(self.contract_size.partition(".")[2])
+
     def notional_text(self, ticks_times_lots: int) -> str:
         """Price times quantity in the venue's own unit, without trailing zeros."""
-        decimals = self.price_decimals + self.lot_decimals
-        return stripped(ticks_times_lots / 10**decimals, decimals)
+        return short_text(ticks_times_lots, self.price_decimals + self.lot_decimals)
+
+    def quote_text(self, ticks_times_lots: int) -> str:
+        """Price times quantity in quote currency, without trailing zeros."""
+        decimals = self.price_decimals + self.lot_decimals + self.size_decimals
+        return short_text(ticks_times_lots, decimals)
+
+    def base_text(self, lots: int) -> str:
+        """A quantity in base units, without trailing zeros."""
+        return short_text(lots, self.lot_decimals + self.size_decimals)
 
 
 def step_text(decimals: int) -> str:
     """10^-decimals as an exact decimal."""
     return "1" if decimals == 0 else f"0.{'0' * (decimals - 1)}1"
+
+
+def fixed_text(units: int, decimals: int, written: int) -> str:
+    """units·10^-decimals with `written` decimals (not fewer), exactly."""
+    if written == 0:
+        return str(units)
+    whole, part = divmod(units * 10 ** (written - decimals), 10**written)
+    return f"{whole}.{part:0{written}d}"
+
+
+def short_text(units: int, decimals: int) -> str:
+    """units·10^-decimals without trailing zeros, exactly."""
+    if decimals == 0:
+        return str(units)
+    return fixed_text(units, decimals, decimals).rstrip("0").rstrip(".")
 
 
 def stripped(value: float, decimals: int) -> str:
@@ -147,26 +175,25 @@ def _steps_by_price(symbol: str) -> tuple[int, int]:
 def _texts(
     venue: str, price_decimals: int, lot_decimals: int
 ) -> tuple[Callable[[int], str], Callable[[int], str]]:
-    price_scale, lot_scale = 10**price_decimals, 10**lot_decimals
     if venue == "binance-spot":
-        return _fixed(price_scale, 8), _fixed(lot_scale, 8)
-    if venue == "binance-usdm":
-        return _fixed(price_scale, max(2, price_decimals)), _fixed(lot_scale, lot_decimals)
+        price_written, lot_written = 8, 8
+    else:
+        price_written, lot_written = max(2, price_decimals), lot_decimals
+
+    def price(ticks: int) -> str:
+        return fixed_text(ticks, price_decimals, price_written)
+
+    def quantity(lots: int) -> str:
+        return fixed_text(lots, lot_decimals, lot_written)
+
+    if venue.startswith("binance"):
+        return price, quantity
     if venue == "bybit-linear":
-        quantity = _fixed(lot_scale, lot_decimals)
-        return (
-            _fixed(price_scale, max(2, price_decimals)),
-            lambda lots: quantity(lots) if lots else "0",
-        )
+        return price, lambda lots: quantity(lots) if lots else "0"
     return (
-        lambda ticks: stripped(ticks / price_scale, price_decimals),
-        lambda lots: stripped(lots / lot_scale, lot_decimals),
+        lambda ticks: short_text(ticks, price_decimals),
+        lambda lots: short_text(lots, lot_decimals),
     )
-
-
-def _fixed(scale: int, decimals: int) -> Callable[[int], str]:
-    pattern = f"%.{decimals}f"
-    return lambda units: pattern % (units / scale)
 
 
 def _remembered(text: Callable[[int], str]) -> Callable[[int], str]:

@@ -153,9 +153,8 @@ class OkxWire:
         bid, bid_lots, ask, ask_lots = feed.quote
         name, price, quantity = listing.venue_symbol, listing.price_text, listing.quantity_text
         # Spot counts the currency in quote units, swaps in base units.
-        size = float(listing.contract_size)
-        base = stripped(day.lots / 10**listing.lot_decimals * size, 8)
-        currency = base if self._swap else listing.notional_text(day.notional)
+        swap = self._swap
+        currency = listing.base_text(day.lots) if swap else listing.quote_text(day.notional)
         return (
             f'{{"arg":{{"channel":"tickers","instId":"{name}"}},"data":[{{'
             f'"instType":"{self._kind}","instId":"{name}","last":"{price(day.last)}",'
@@ -169,12 +168,8 @@ class OkxWire:
 
     def _candle(self, listing: Listing, said: Published) -> str:
         candle, price, name = said.candle, listing.price_text, listing.venue_symbol
-        size = float(listing.contract_size)
-        decimals = listing.price_decimals + listing.lot_decimals
-        volume = listing.quantity_text(candle.lots)
-        quote = stripped(candle.notional / 10**decimals * size, decimals + 2)
-        base = stripped(candle.lots / 10**listing.lot_decimals * size, 8)
-        currency = base if self._swap else quote
+        volume, quote = listing.quantity_text(candle.lots), listing.quote_text(candle.notional)
+        currency = listing.base_text(candle.lots) if self._swap else quote
         return (
             f'{{"arg":{{"channel":"candle1m","instId":"{name}"}},"data":[['
             f'"{candle.open_us // 1000}","{price(candle.open)}","{price(candle.high)}",'
