@@ -2,48 +2,19 @@
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
-from numpy.typing import NDArray
 
 from schemas.catalogue import kafka_name
 from schemas.errors import StoreError
 from streams.config import KafkaConfig
 from streams.kafka import client_config, connect, unreachable
+from streams.records import Records
 from streams.topics import end_offsets as _end_offsets
 
 _TIMEOUT_S = 30.0
 _MOST = 50_000
-
-
-@dataclass(frozen=True, slots=True)
-class Records:
-    """Consecutive records of one partition.
-
-    Keys and values are slices of `buffer` (uint8): record i's key is
-    `buffer[key_starts[i]:key_ends[i]]`. A missing key or value is empty.
-    """
-
-    buffer: NDArray[np.uint8]
-    key_starts: NDArray[np.int64]
-    key_ends: NDArray[np.int64]
-    value_starts: NDArray[np.int64]
-    value_ends: NDArray[np.int64]
-    offsets: NDArray[np.int64]
-    timestamps_ms: NDArray[np.int64]
-
-    def __len__(self) -> int:
-        return len(self.offsets)
-
-    def key(self, index: int) -> bytes:
-        """One record's key."""
-        return self.buffer[self.key_starts[index] : self.key_ends[index]].tobytes()
-
-    def value(self, index: int) -> bytes:
-        """One record's value."""
-        return self.buffer[self.value_starts[index] : self.value_ends[index]].tobytes()
 
 
 def read(
