@@ -117,8 +117,12 @@ def _make_tape(settings: Settings, topics: bool) -> None:
     if not topics:
         return
     # Imported here: it brings the Kafka client, which the lines above can do without.
+    from schemas.registry import Registry  # noqa: PLC0415
     from streams.topics import create_tape  # noqa: PLC0415
 
     final = addresses(settings, only=("kafka", "registry"))
-    create_tape(final.kafka, final.registry, final.tape, final.partitions, final.processors)
-    _console.print(f"tape [bold]{final.tape}[/bold]: topics and schemas are there")
+    password = final.registry.password.get_secret_value()
+    registry = Registry(final.registry.url, final.registry.username, password)
+    made = create_tape(final.kafka, registry, final.tape, final.partitions, final.processors)
+    new = f"{len(made.topics)} topics made" if made.topics else "all topics are there"
+    _console.print(f"tape [bold]{final.tape}[/bold]: {made.partitions} partitions, {new}")
