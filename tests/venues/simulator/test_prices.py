@@ -69,7 +69,7 @@ def test_volatility_is_as_configured() -> None:
     assert np.diff(prices, axis=0).std() == pytest.approx(expected, rel=0.15)
 
 
-def test_size_of_returns_remembers_and_sign_does_not(seen: facts.Observed) -> None:
+def test_size_of_returns_remembers_and_sign_does_not() -> None:
     prices, _ = latent(0.0, 2 * HOUR)
     returns = np.diff(prices, axis=0)
     size = [autocorrelation(np.abs(returns[:, i]), 10) for i in range(16)]
@@ -119,9 +119,7 @@ def test_strength_is_the_ic_over_its_own_time_constant() -> None:
         assert strength * 0.8 < theoretical_ic(strength, 5.0, "BTC-USDT") < strength
 
 
-def test_imbalance_of_the_book_predicts_the_more_the_stronger_the_signal(
-    seen: facts.Observed,
-) -> None:
+def test_imbalance_of_the_book_predicts_the_more_the_stronger_the_signal() -> None:
     found = []
     for strength in (0.0, 0.3, 0.6):
         market = Market(
