@@ -33,6 +33,7 @@ class _Feed:
     quote_id: int
     quote: Quote
     quoted_us: int
+    quoted_ordinal: int
     ticker: Quote | None
     """Best quote that the ticker said last; None before its first snapshot."""
     day: Day
@@ -77,7 +78,7 @@ class BybitWire:
             quote = (*bids[0], *asks[0])
             day = opening_day(book.listing, bids[0][0])
             first = 15_000_000 + 1_000_000 * index
-            feed = _Feed(book.listing, first, first, quote, time_us, None, day)
+            feed = _Feed(book.listing, first, first, quote, time_us, 0, None, day)
             self._feeds.append(feed)
             self.snapshot(index, book, time_us)
             self.outbox.stream.append((time_us, self._quote_snapshot(feed, time_us)))
@@ -150,7 +151,7 @@ class BybitWire:
             bids = _best_change(feed.listing, feed.quote[:2], now[:2], highest_first=True)
             asks = _best_change(feed.listing, feed.quote[2:], now[2:], highest_first=False)
             feed.quote_id += 1
-            feed.quote, feed.quoted_us = now, time_us
+            feed.quote, feed.quoted_us, feed.quoted_ordinal = now, time_us, ordinal
             ms = time_us // 1000
             text = (
                 f'{{"topic":"orderbook.1.{name}","type":"delta","ts":{ms + 1},'
@@ -169,7 +170,7 @@ class BybitWire:
             f'{{"topic":"orderbook.1.{name}","type":"snapshot","ts":{ms + 1},'
             f'"data":{{"s":"{name}","b":[{_level(listing, quote[0], quote[1])}],'
             f'"a":[{_level(listing, quote[2], quote[3])}],"u":{feed.quote_id},'
-            f'"seq":{_sequence(0)}}},"cts":{ms}}}'
+            f'"seq":{_sequence(feed.quoted_ordinal)}}},"cts":{ms}}}'
         )
 
     def _spot_tickers(self, feed: _Feed, activity: Activity, second: Second) -> None:

@@ -62,6 +62,26 @@ def test_every_kind_of_frame_is_there(reader: Reader) -> None:
     }
 
 
+def test_quiet_market_keeps_the_rules_of_silence() -> None:
+    """Bybit repeats its best after 3 s, OKX sends an update without levels after 60 s."""
+    market = Market(
+        seed=1,
+        symbols=("BTC-USDT",),
+        venues=("bybit-spot", "okx-spot"),
+        events_per_second=0.05,
+        news_per_hour=0.0,
+    )
+    reader, repeats, empty = Reader(), 0, 0
+    for frame in market.frames():
+        if frame.receive_time >= market.start_us + 1_200_000_000:
+            break
+        reader.read(frame)
+        repeats += b"orderbook.1." in frame.data and b"snapshot" in frame.data
+        empty += b'"asks":[],"bids":[]' in frame.data
+    assert repeats > 200
+    assert empty > 3
+
+
 def test_best_quote_equals_the_top_of_the_book_on_binance(reader: Reader) -> None:
     checked = 0
     for key, sequence, best in reader.tops:
@@ -84,8 +104,7 @@ def test_takers_trade_at_the_best_price_and_walk_the_book(reader: Reader) -> Non
         trades = reader.trades[key]
         quoted = 0
         for before, trade in zip([None, *trades], trades, strict=False):
-            walks = before is not None and (before[0], before[4]) == (trade[0], trade[4])
-            if walks and before is not None:
+            if before is not None and (before[0], before[4]) == (trade[0], trade[4]):
                 step = float(trade[2]) - float(before[2])
                 quoted += step >= 0 if trade[4] == "buy" else step <= 0
             else:
