@@ -18,6 +18,10 @@ _MOST_AT_ONCE = 20_000
 _POLL_S = 0.2
 
 
+class Deleted(StoreError):
+    """The broker no longer has the next record: its retention let it go."""
+
+
 @dataclass(frozen=True, slots=True)
 class Fetched:
     """Consecutive records of one partition, as they came."""
@@ -98,6 +102,12 @@ class TopicReader:
             raise StoreError(f"offsets of {at.topic} could not be read: {error}") from error
         return int(low), int(high)
 
+    def known_end(self, topic: str, partition: int) -> int:
+        """A partition's end as the last fetch told it; asks nobody."""
+        at = TopicPartition(kafka_name(self._tape, topic), partition)
+        marks = self._consumer.get_watermark_offsets(at, cached=True)
+        return int(marks[1]) if marks else 0
+
     def assign(self, offsets: Mapping[Position, int]) -> None:
         """Read these partitions from these offsets on, and no others."""
         self.ended = {}
@@ -121,7 +131,9 @@ class TopicReader:
                 groups.setdefault(position, []).append(message)
             elif error.code() == KafkaError._PARTITION_EOF:
                 self.ended[self._logical(position[0]), position[1]] = int(message.offset() or 0)
-            elif error.code() == KafkaError._AUTO_OFFSET_RESET or error.fatal():
+            elif error.code() == KafkaError._AUTO_OFFSET_RESET:
+                raise Deleted(f"{position[0]} partition {position[1]}: {error.str()}")
+            elif error.fatal():
                 raise StoreError(f"{position[0]} partition {position[1]}: {error.str()}")
         return [self._fetched(*position, found) for position, found in groups.items()]
 

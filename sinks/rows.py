@@ -23,13 +23,14 @@ Position = tuple[str, int]
 
 @dataclass(frozen=True, slots=True)
 class TableRows:
-    """Rows for one table in the order of their ids, with id and event time (µs) of each."""
+    """Rows for one table in the order of their ids; event and receive times in µs."""
 
     table: Table
     encoded: Encoded
     ids: Integers
     """Shape (rows, 2)."""
     times: Integers
+    received: Integers
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,11 @@ class Refused:
 
     index: int
     reason: str
+
+
+def counts(batch: Batch) -> dict[str, int]:
+    """How many records of each type a batch has."""
+    return {record: len(table) for record, table in batch.tables.items() if len(table)}
 
 
 @dataclass(slots=True)
@@ -95,7 +101,8 @@ class PartitionRows:
         ids = self._ids(batch, table.record, rows) if table.derived else None
         if ids is None:
             ids = np.column_stack((batch.offsets[indexes], np.zeros(len(rows), np.int64)))
-        return TableRows(table, encoded, ids, batch.tables[table.record][TIME][rows]), refused
+        records = batch.tables[table.record][rows]
+        return TableRows(table, encoded, ids, records[TIME], records["receive_time"]), refused
 
     def _stored_here(self, table: Table, batch: Batch, indexes: Integers) -> NDArray[np.bool_]:
         """Global events are on every partition; partition 0's are stored."""

@@ -94,15 +94,13 @@ def _compress(connection: Connection, name: sql.Identifier, table: Table) -> Non
     license_ = connection.execute("SELECT current_setting('timescaledb.license', true)").fetchone()
     if license_ is None or license_[0] != "timescale":
         return
-    by = [column for column in table.query_columns if column != "interval"]
+    by = ", ".join(column for column in table.query_columns if column != "interval")
+    segments = sql.SQL(", timescaledb.compress_segmentby = {}").format(sql.Literal(by))
     connection.execute(
         sql.SQL(
-            "ALTER TABLE {} SET (timescaledb.compress, timescaledb.compress_segmentby = {},"
-            " timescaledb.compress_orderby = {})"
+            "ALTER TABLE {} SET (timescaledb.compress, timescaledb.compress_orderby = {}{})"
         ).format(
-            name,
-            sql.Literal(", ".join(by)),
-            sql.Literal(", ".join((TIME, *table.id_columns))),
+            name, sql.Literal(", ".join((TIME, *table.id_columns))), segments if by else sql.SQL("")
         )
     )
     connection.execute(

@@ -1,7 +1,7 @@
 """The database side of a sink: rows and offsets in one transaction, and the state they restore."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import psycopg
@@ -41,6 +41,8 @@ class Update:
     state: State
     rows: Sequence[TableRows]
     next_offset: int
+    records: Mapping[str, int] = field(default_factory=dict)
+    """How many records of each type were read for it."""
 
 
 def connect(url: str, **options: object) -> Connection:

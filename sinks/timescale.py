@@ -1,6 +1,6 @@
 """The database sink: topics into tables, exactly once, for as long as it is let."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from threading import Event
 from time import perf_counter
@@ -13,8 +13,8 @@ from schemas.registry import Registry
 from sinks.config import DatabaseConfig
 from sinks.dead_letters import DeadLetters
 from sinks.decoding import BatchDecoder
-from sinks.reading import Fetched, TopicReader
-from sinks.rows import Position
+from sinks.reading import Deleted, Fetched, TopicReader
+from sinks.rows import Position, counts
 from sinks.storage import Connection
 from sinks.store import MOST_CHUNKS, OffsetsMoved, State, Store, Update, connect
 from sinks.tables import topics
@@ -42,11 +42,17 @@ def topics_of(names: Sequence[str]) -> tuple[str, ...]:
 class Observer(Protocol):
     """Is told what the sink does; metrics and logs are made of it."""
 
-    def started(self, lost: dict[Position, tuple[int, int]]) -> None:
+    def started(self, lost: Mapping[Position, tuple[int, int]]) -> None:
         """It reads on from the database's offsets; `lost` was deleted before it was read."""
+
+    def beat(self) -> None:
+        """The main loop went round."""
 
     def stored(self, updates: Sequence[Update], seconds: float) -> None:
         """A transaction was committed."""
+
+    def lag(self, topic: str, partition: int, events: int) -> None:
+        """So many events are there that are not stored."""
 
     def refused(self, topic: str, count: int) -> None:
         """Dead letters were written."""
@@ -120,7 +126,7 @@ class _Session:
         """Whether it came as far as reading."""
 
     def run(self, stop: Event) -> None:
-        """Store until `stop` is set or the database's offsets moved."""
+        """Store until `stop` is set, or until where to read on must be found out again."""
         try:
             connection = connect(self._sink.url)
         except StoreError as error:
@@ -134,7 +140,7 @@ class _Session:
             try:
                 while not stop.is_set():
                     self._step(store, states)
-            except OffsetsMoved:
+            except (OffsetsMoved, Deleted):
                 return
 
     def _own(self, connection: Connection) -> None:
@@ -150,7 +156,10 @@ class _Session:
     def _seek(self, states: dict[Position, State]) -> None:
         lost = {}
         for position, state in states.items():
-            low, high = self._reader.watermarks(*position)
+            try:
+                low, high = self._reader.watermarks(*position)
+            except StoreError as error:
+                raise _Away(str(error)) from error
             if state.next_offset > high:
                 raise StoreError(
                     f"the database is at offset {state.next_offset} of {position[0]} partition"
@@ -167,6 +176,8 @@ class _Session:
         self._sink.observer.started(lost)
 
     def _step(self, store: Store, states: dict[Position, State]) -> None:
+        observer = self._sink.observer
+        observer.beat()
         fetched = self._reader.fetch(_MOST_RECORDS, _WINDOW_S)
         rounds = [one.pieces(store.chunk_width_ms(), MOST_CHUNKS) for one in fetched]
         for number in range(max(map(len, rounds), default=0)):
@@ -181,9 +192,13 @@ class _Session:
         updates = []
         for one in fetched:
             state = states[one.topic, one.partition]
-            rows, refused = state.rows.process(self._decoder.decode(one))
+            batch = self._decoder.decode(one)
+            rows, refused = state.rows.process(batch)
             if refused and (count := self._letters.write(one, refused)):
                 self._sink.observer.refused(one.topic, count)
-            updates.append(Update(state, rows, int(one.offsets[-1]) + 1))
+            updates.append(Update(state, rows, int(one.offsets[-1]) + 1, counts(batch)))
         store.write(updates)
         self._sink.observer.stored(updates, perf_counter() - began)
+        for one, update in zip(fetched, updates, strict=True):
+            high = self._reader.known_end(one.topic, one.partition)
+            self._sink.observer.lag(one.topic, one.partition, max(high - update.next_offset, 0))

@@ -22,7 +22,7 @@ _TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]
 def values(avro: Any, named: Json) -> st.SearchStrategy[Any]:  # noqa: PLR0911 a case each
     """Random values of an Avro type, within what a table can hold."""
     if isinstance(avro, list):
-        return st.one_of(values(branch, named) for branch in avro)
+        return st.one_of([values(branch, named) for branch in avro])
     if isinstance(avro, str) and avro in named:
         return values(named[avro], named)
     kind = avro if isinstance(avro, str) else avro["type"]
@@ -37,7 +37,7 @@ def values(avro: Any, named: Json) -> st.SearchStrategy[Any]:  # noqa: PLR0911 a
         return st.lists(values(avro["items"], named), max_size=4)
     if isinstance(avro, dict) and avro.get("logicalType") == "timestamp-micros":
         return _TIMES
-    return {
+    plain: dict[str, st.SearchStrategy[Any]] = {
         "null": st.none(),
         "boolean": st.booleans(),
         "int": st.integers(-(2**31), 2**31 - 1),
@@ -45,7 +45,8 @@ def values(avro: Any, named: Json) -> st.SearchStrategy[Any]:  # noqa: PLR0911 a
         "double": st.floats(),
         "string": _TEXT,
         "bytes": st.binary(max_size=12),
-    }[kind]
+    }
+    return plain[kind]
 
 
 def events(record: str) -> st.SearchStrategy[Json]:
@@ -116,7 +117,8 @@ def batch(
         schema = catalogue.schema(record)
         kinds.append(catalogue.RECORDS.index(record))
         places.append(len(own))
-        _name_types(schema, named := {})
+        named: Json = {}
+        _name_types(schema, named)
         own.append(tuple(builder.row(record, schema, event, named, "")))
     items = {
         f"{record}.{name}": _table(builder.items.get(f"{record}.{name}", []), dtype)

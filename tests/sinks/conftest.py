@@ -27,6 +27,10 @@ def database_url(request: pytest.FixtureRequest) -> str:
     return stack.database_url
 
 
+# For what does not depend on how tables are stored.
+on_plain_postgresql = pytest.mark.parametrize("database_url", ["native"], indirect=True)
+
+
 @pytest.fixture
 def connection(database_url: str) -> Iterator[Connection]:
     with connect(database_url) as opened:

@@ -1,7 +1,7 @@
 """Tapes on a real Kafka for the sinks' tests: topics, records where the test wants them."""
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from threading import Event as Flag
@@ -98,9 +98,16 @@ class Watched:
     waits: list[str] = field(default_factory=list)
     starts: list[dict[Position, tuple[int, int]]] = field(default_factory=list)
     failures: list[BaseException] = field(default_factory=list)
+    lags: dict[Position, int] = field(default_factory=dict)
 
-    def started(self, lost: dict[Position, tuple[int, int]]) -> None:
-        self.starts.append(lost)
+    def started(self, lost: Mapping[Position, tuple[int, int]]) -> None:
+        self.starts.append(dict(lost))
+
+    def beat(self) -> None:
+        pass
+
+    def lag(self, topic: str, partition: int, events: int) -> None:
+        self.lags[topic, partition] = events
 
     def stored(self, updates: Sequence[Update], seconds: float) -> None:
         self.transactions += 1
@@ -176,7 +183,7 @@ class Market:
     def _input(self) -> events.Event:
         pick = self._random
         self._time += pick.randrange(400_000)
-        base = {
+        base: dict[str, Any] = {
             "venue": pick.choice(("binance-spot", "okx-swap")),
             "symbol": pick.choice(("BTC-USDT", "ETH-USDT")),
             "event_time": self._time,

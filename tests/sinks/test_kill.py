@@ -15,6 +15,7 @@ from sinks.config import DatabaseConfig
 from sinks.storage import Connection
 from sinks.store import connect
 from tests.conftest import Stack
+from tests.sinks.conftest import on_plain_postgresql
 from tests.sinks.tapes import Market, Tape, stored_offset, until
 from tests.sinks.test_timescale import dead_letters
 
@@ -71,6 +72,7 @@ def _waits_for_lock(connection: Connection, tape: Tape) -> bool:
     return row is not None and row[0] != 0
 
 
+@on_plain_postgresql
 def test_kills_at_random_instants_are_harmless(
     stack: Stack, market_tape: Tape, config: DatabaseConfig
 ) -> None:
@@ -89,6 +91,7 @@ def test_kills_at_random_instants_are_harmless(
     assert len(dead_letters(market_tape)) == 4
 
 
+@on_plain_postgresql
 def test_sigterm_ends_the_sink_in_order(
     stack: Stack, market_tape: Tape, config: DatabaseConfig
 ) -> None:
@@ -111,6 +114,7 @@ def test_unknown_sink_is_refused_by_name(stack: Stack) -> None:
     assert "no sink 'oracle'" in done.stderr
 
 
+@on_plain_postgresql
 @pytest.mark.parametrize(
     "command", [["verify", "timescale", "--json"], ["rebuild", "bars", "--json"]]
 )

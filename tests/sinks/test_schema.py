@@ -118,7 +118,7 @@ def test_columns_say_what_they_are(
         " WHERE attrelid = %s::regclass AND attnum > 0",
         f"{tape}.bars",
     )
-    assert dict(found)["vwap"] == (
+    assert {str(name): doc for name, doc in found}["vwap"] == (
         "notional / volume, quote currency per base; NaN when volume is 0 or notional unknown."
     )
     assert all(doc for _, doc in found)

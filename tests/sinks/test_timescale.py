@@ -18,6 +18,7 @@ from sinks.config import DatabaseConfig
 from sinks.reading import TopicReader, read_until
 from sinks.storage import Connection
 from sinks.tables import tables
+from tests.sinks.conftest import on_plain_postgresql
 from tests.sinks.tapes import Market, Tape, running, stored_offset, until
 
 GARBAGE = (b"", b"\x00", b"\x01\x00\x00\x00\x01", b"\x00\xff\xff\xff\xff" + b"x" * 9, b"{}")
@@ -69,6 +70,7 @@ def test_events_of_all_topics_become_rows_and_verify(
     assert 0 < count(connection, market_tape, "quotes") < 180
 
 
+@on_plain_postgresql
 def test_repeats_of_derived_events_are_dropped_also_after_a_restart(
     market_tape: Tape, config: DatabaseConfig, connection: Connection
 ) -> None:
@@ -94,6 +96,7 @@ def test_sampling_goes_on_after_a_restart_as_if_there_had_been_none(
     assert count(connection, market_tape, "quotes") > 5
 
 
+@on_plain_postgresql
 def test_undecodable_records_become_dead_letters_once(
     market_tape: Tape, config: DatabaseConfig, connection: Connection
 ) -> None:
@@ -117,6 +120,7 @@ def test_undecodable_records_become_dead_letters_once(
     assert len(dead_letters(market_tape)) == len(letters)
 
 
+@on_plain_postgresql
 def test_text_that_postgresql_cannot_hold_becomes_a_dead_letter(
     market_tape: Tape, config: DatabaseConfig
 ) -> None:
@@ -128,6 +132,7 @@ def test_text_that_postgresql_cannot_hold_becomes_a_dead_letter(
     assert letter.reason.startswith("trade_id: text with a NUL")
 
 
+@on_plain_postgresql
 def test_second_sink_stands_by_and_takes_over(market_tape: Tape, config: DatabaseConfig) -> None:
     market = Market(6)
     with running(market_tape, config, "reference") as first:
@@ -141,6 +146,7 @@ def test_second_sink_stands_by_and_takes_over(market_tape: Tape, config: Databas
         until(lambda: third.rows == 5)
 
 
+@on_plain_postgresql
 def test_records_that_the_broker_deleted_before_they_were_read_are_named(
     market_tape: Tape, config: DatabaseConfig
 ) -> None:
@@ -152,6 +158,7 @@ def test_records_that_the_broker_deleted_before_they_were_read_are_named(
     assert watched.starts[0][("tape", 1)] == (0, 30)
 
 
+@on_plain_postgresql
 def test_rows_older_than_the_topic_do_not_disturb_the_proof(
     market_tape: Tape, config: DatabaseConfig, connection: Connection
 ) -> None:
@@ -168,6 +175,7 @@ def test_rows_older_than_the_topic_do_not_disturb_the_proof(
     assert 0 < {proof.table: proof.rows for proof in report.tables}["trades"] < before
 
 
+@on_plain_postgresql
 def test_database_ahead_of_the_topic_is_an_error_with_advice(
     market_tape: Tape, config: DatabaseConfig, connection: Connection
 ) -> None:
@@ -238,6 +246,7 @@ def wire(config: DatabaseConfig) -> Iterator[tuple[Wire, DatabaseConfig]]:
         made.cut()
 
 
+@on_plain_postgresql
 def test_sink_waits_for_a_database_that_is_away_and_goes_on(
     market_tape: Tape, config: DatabaseConfig
 ) -> None:
