@@ -23,6 +23,7 @@ _TIMEOUT_S = 30.0
 _FOREVER_MS = 2**63 - 1
 # A segment rolls by size alone: by time it would roll at every old event of an import.
 _SEGMENT_MS = 10 * 365 * 86_400_000
+_LEADERLESS = (KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,12 +110,18 @@ def start_offsets(admin: AdminClient, topic: str, partitions: int) -> list[int]:
 
 
 def _offsets(admin: AdminClient, topic: str, partitions: int, spec: OffsetSpec) -> list[int]:
+    """Offsets of all partitions; asked again while a new topic's leader does not know its part."""
+    deadline = time.monotonic() + _TIMEOUT_S
     places = [TopicPartition(topic, partition) for partition in range(partitions)]
-    found = admin.list_offsets(dict.fromkeys(places, spec), request_timeout=_TIMEOUT_S)
-    try:
-        return [int(found[place].result(_TIMEOUT_S).offset) for place in places]
-    except KafkaException as error:
-        raise StoreError(f"offsets of {topic} could not be read: {error.args[0].str()}") from None
+    while True:
+        found = admin.list_offsets(dict.fromkeys(places, spec), request_timeout=_TIMEOUT_S)
+        try:
+            return [int(found[place].result(_TIMEOUT_S).offset) for place in places]
+        except KafkaException as error:
+            reason = error.args[0]
+            if reason.code() not in _LEADERLESS or time.monotonic() > deadline:
+                raise StoreError(f"offsets of {topic} could not be read: {reason.str()}") from None
+            time.sleep(0.05)
 
 
 def delete_tape(kafka: KafkaConfig, tape: str) -> tuple[str, ...]:

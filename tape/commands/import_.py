@@ -17,6 +17,8 @@ from rich.progress import (
 )
 from rich.table import Table
 
+from schemas.registry import Registry
+from streams.topics import create_tape
 from tape.config import settings
 from tape.stack.addresses import addresses
 from venues.history import importer
@@ -101,11 +103,10 @@ def _show(done: dict[str, Any], console: Console) -> None:
         console.print(f"{name}: already imported to tape {done['tape']}; nothing added")
     if done["counts"]:
         console.print(_table(done))
-    verb = "would be written" if done["dry_run"] else "written"
     console.print(
-        f"{done['events']:,} events and {done['clock_pulses']:,} clock pulses from "
-        f"{done['frames']:,} frames in {done['seconds']:.1f} s; {done['written']:,} records {verb}, "
-        f"{done['already_there']:,} were there already, {done['dead_letters']:,} dead letters"
+        f"{done['events']:,} events and {done['clock_pulses']:,} clock pulses in "
+        f"{done['seconds']:.1f} s, {done['dead_letters']:,} dead letters; {done['written']:,} "
+        f"records written, {done['already_there']:,} were there already"
     )
     if done["foreign"]:
         console.print(f"{done['foreign']:,} records of others lie between those of this import")

@@ -116,7 +116,7 @@ def _nothing() -> dict[str, Any]:
 
 
 def _interrupted(ledger: Ledger, identity: str) -> Import | None:
-    """This import's own beginning; ConfigError when another one was interrupted."""
+    """The beginning of the import of this id; ConfigError when another one was interrupted."""
     started = ledger.interrupted()
     if started is not None and started.import_id != identity:
         names = " ".join(name for name, _ in started.files)
