@@ -1,39 +1,24 @@
 """Proving tables equal to their topics, row for row, every column."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from psycopg import sql
+import psycopg
 
-from schemas.catalogue import BY_NAME
 from schemas.errors import StoreError
 from schemas.registry import Registry
-from sinks.comparison import FIRST_ID, LAST_ID, Comparison, copied_rows, select_in_order
 from sinks.config import DatabaseConfig
 from sinks.decoding import BatchDecoder
-from sinks.reading import Fetched, TopicReader, read_until
-from sinks.rows import Id, PartitionRows, Position, TableRows
-from sinks.sampling import Sampler, Series
+from sinks.instant import Instant
+from sinks.proof import TableProof, TopicProof
+from sinks.reading import TopicReader
+from sinks.rows import Position
 from sinks.storage import Connection
 from sinks.store import connect
-from sinks.tables import Table, tables
 from streams.config import KafkaConfig
 
 _POLL_S = 0.2
-
-
-@dataclass(frozen=True, slots=True)
-class TableProof:
-    """What one table came to."""
-
-    table: str
-    topic: str
-    rows: int
-    """Rows that are equal (up to the first difference)."""
-    difference: str
-    """The first difference; empty where there is none."""
 
 
 @dataclass(slots=True)
@@ -79,179 +64,45 @@ class Verification:
                 for partition in range(reader.partitions(topic))
             }
             with connect(self.url) as connection:
-                report = Report(behind=self._await(connection, marks, wait_s))
-                self._compare(connection, reader, marks, report, on_progress)
-            return report
+                behind = self._await(connection, marks, wait_s)
+                with Instant.of(connection, self.url, self.tape) as instant:
+                    return Report(self._compare(instant, reader, marks, on_progress), behind)
+        except psycopg.Error as error:
+            raise StoreError(f"the tables could not be read: {str(error).strip()}") from error
         finally:
             reader.close()
 
     def _await(
         self, connection: Connection, marks: dict[Position, tuple[int, int]], wait_s: float
     ) -> int:
+        """Wait for the sink; how many events it is behind when patience ends."""
         deadline = time.monotonic() + wait_s
         while True:
-            offsets = self._offsets(connection)
+            offsets = Instant.offsets_of(connection, self.tape)
             behind = sum(max(high - offsets.get(at, 0), 0) for at, (_, high) in marks.items())
             if not behind or time.monotonic() > deadline:
                 return behind
             time.sleep(_POLL_S)
 
-    def _offsets(self, connection: Connection) -> dict[Position, int]:
-        there = connection.execute(
-            "SELECT to_regclass(%s) IS NOT NULL",
-            (sql.Identifier(self.tape, "offsets").as_string(connection),),
-        ).fetchone()
-        if there is None or not there[0]:
-            return {}
-        rows = connection.execute(
-            sql.SQL("SELECT topic, partition, next_offset FROM {}").format(
-                sql.Identifier(self.tape, "offsets")
-            )
-        ).fetchall()
-        return {(str(t), int(str(p))): int(str(offset)) for t, p, offset in rows}
-
     def _compare(
         self,
-        connection: Connection,
+        instant: Instant,
         reader: TopicReader,
         marks: dict[Position, tuple[int, int]],
-        report: Report,
         on_progress: Progress,
-    ) -> None:
-        connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-        offsets = self._offsets(connection)
-        if not offsets:
-            raise StoreError(f"tape {self.tape!r} has no tables: run `tape sink`")
-        snapshot = connection.execute("SELECT pg_export_snapshot()").fetchone()
-        assert snapshot is not None
+    ) -> list[TableProof]:
         decoder = BatchDecoder(self.registry, self.tape)
-        total = sum(max(offsets.get(at, 0) - low, 0) for at, (low, _) in marks.items())
+        spans = {at: (low, instant.offsets.get(at, 0)) for at, (low, _) in marks.items()}
+        total = sum(max(end - low, 0) for low, end in spans.values())
         done = 0
+        proofs = []
         for topic in self.topics:
-            specs = [table for table in tables() if table.topic == topic]
-            counts = dict.fromkeys((table.name for table in specs), 0)
-            differences: dict[str, str] = {}
-            parts = [partition for name, partition in marks if name == topic]
-            with ExitStack() as stack:
-                connections = {
-                    table.name: stack.enter_context(_same_snapshot(self.url, str(snapshot[0])))
-                    for table in specs
-                }
-                for table in specs:
-                    if stray := self._stray(connection, table, len(parts)):
-                        differences[table.name] = stray
-                for partition in parts:
-                    at = (topic, partition)
-                    if offsets.get(at, 0) > reader.watermarks(*at)[1]:
-                        raise StoreError(
-                            f"the database is beyond the end of {topic} partition {partition}:"
-                            " the topic was made anew"
-                        )
-                    same = [table for table in specs if table.name not in differences]
-                    one = _Partition(self, connections, same, topic, partition)
-                    for records in one.run(reader, decoder, marks[at][0], offsets.get(at, 0)):
-                        done += records
-                        on_progress(done, total)
-                    for comparison in one.comparisons.values():
-                        counts[comparison.table.name] += comparison.rows
-                        if comparison.difference:
-                            differences.setdefault(comparison.table.name, comparison.difference)
-            report.tables += [
-                TableProof(table.name, topic, counts[table.name], differences.get(table.name, ""))
-                for table in specs
-            ]
-
-    def _stray(self, connection: Connection, table: Table, partitions: int) -> str:
-        """Rows of partitions that the topic does not have."""
-        column = sql.Identifier(table.id_columns[0])
-        row = connection.execute(
-            sql.SQL("SELECT {} FROM {} WHERE {} < 0 OR {} >= {} LIMIT 1").format(
-                column, sql.Identifier(self.tape, table.name), column, column, partitions
-            )
-        ).fetchone()
-        return f"{table.name}: row of partition {row[0]}, which is not in the topic" if row else ""
-
-
-@contextmanager
-def _same_snapshot(url: str, snapshot: str) -> Iterator[Connection]:
-    """A connection that sees what the exporting one does."""
-    connection = connect(url)
-    try:
-        connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-        connection.execute(sql.SQL("SET TRANSACTION SNAPSHOT {}").format(snapshot))
-        yield connection
-    finally:
-        connection.close()
-
-
-class _Partition:
-    """One partition of a topic against all tables of the topic."""
-
-    def __init__(
-        self,
-        verification: Verification,
-        connections: dict[str, Connection],
-        specs: Sequence[Table],
-        topic: str,
-        partition: int,
-    ) -> None:
-        self._tape, self._connections = verification.tape, connections
-        self._interval_us = verification.config.quote_interval_ms * 1_000
-        self._specs, self._topic, self._number = specs, topic, partition
-        self.comparisons: dict[str, Comparison] = {}
-
-    def run(self, reader: TopicReader, decoder: BatchDecoder, low: int, end: int) -> Iterator[int]:
-        """Compare records [low, end); yields how many each step did."""
-        topic = self._topic
-        state = PartitionRows(topic, self._number, Sampler(self._interval_us))
-        if low:
-            state.sampler.last = self._sampled_before(low)
-        at = (topic, self._number)
-        for fetched in read_until(reader, {at: low}, {at: end}):
-            self._expect(state, decoder, fetched, low)
-            yield len(fetched)
-        self._open(self._first_id([], low))
-        for comparison in self.comparisons.values():
-            comparison.finish()
-
-    def _expect(
-        self, state: PartitionRows, decoder: BatchDecoder, fetched: Fetched, low: int
-    ) -> None:
-        found, _ = state.process(decoder.decode(fetched))
-        if found:
-            self._open(self._first_id(found, low))
-        for rows in found:
-            if rows.table.name in self.comparisons:
-                self.comparisons[rows.table.name].expect(rows)
-
-    def _first_id(self, found: Sequence[TableRows], low: int) -> Id:
-        """The id from which on table and topic must agree; earlier rows' events are deleted."""
-        if not low:
-            return FIRST_ID
-        if BY_NAME[self._topic].kind != "derived":
-            return (low, 0)
-        return min(((int(r.ids[0, 0]), int(r.ids[0, 1])) for r in found), default=LAST_ID)
-
-    def _sampled_before(self, low: int) -> dict[Series, int]:
-        """The newest quote of each series that was stored from below `low`, by its time in µs."""
-        for table in self._specs:
-            if table.sampled:
-                rows = self._connections[table.name].execute(
-                    sql.SQL(
-                        "SELECT DISTINCT ON (venue, symbol) venue, symbol,"
-                        " (extract(epoch FROM event_time) * 1000000)::bigint FROM {}"
-                        " WHERE tape_partition = %s AND tape_offset < %s"
-                        " ORDER BY venue, symbol, tape_offset DESC"
-                    ).format(sql.Identifier(self._tape, table.name)),
-                    (self._number, low),
-                )
-                return {(str(v), str(s)): int(str(time)) for v, s, time in rows}
-        return {}
-
-    def _open(self, first: Id) -> None:
-        if self.comparisons:
-            return
-        for table in self._specs:
-            statement = select_in_order(self._tape, table, self._number, first)
-            rows = copied_rows(self._connections[table.name], statement)
-            self.comparisons[table.name] = Comparison(table, self._number, rows)
+            proof = TopicProof(instant, topic)
+            of_topic = {
+                partition: span for (name, partition), span in spans.items() if name == topic
+            }
+            for count in proof.run(reader, decoder, of_topic):
+                done += count
+                on_progress(done, total)
+            proofs += proof.tables()
+        return proofs
