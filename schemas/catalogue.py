@@ -65,9 +65,7 @@ TOPICS: tuple[Topic, ...] = (
         "derived",
         doc="Top levels and integrity per venue.",
     ),
-    Topic(
-        "bars", ("Bar",), "symbol", "derived", doc="OHLCV bars of 1 s, 1 m, 5 m, 1 h."
-    ),
+    Topic("bars", ("Bar",), "symbol", "derived", doc="OHLCV bars of 1 s, 1 m, 5 m, 1 h."),
     Topic(
         "reference",
         ("ReferencePrice",),

@@ -45,23 +45,21 @@ def _columns(name: str, avro: Any, named: dict[str, Any]) -> list[tuple[str, str
     return [
         column
         for f in avro["fields"]
-        for column in _columns(
-            f"{name}_{f['name']}" if name else f["name"], f["type"], named
-        )
+        for column in _columns(f"{name}_{f['name']}" if name else f["name"], f["type"], named)
     ]
 
 
-def _named_types(avro: Any, named: dict[str, Any]) -> dict[str, Any]:
+def named_types(avro: Any, named: dict[str, Any]) -> dict[str, Any]:
     if isinstance(avro, list):
         for branch in avro:
-            _named_types(branch, named)
+            named_types(branch, named)
     elif isinstance(avro, dict):
         if "name" in avro and avro.get("type") in {"record", "enum"}:
             named[avro["name"]] = avro
         for child in (f["type"] for f in avro.get("fields", ())):
-            _named_types(child, named)
+            named_types(child, named)
         if isinstance(avro.get("items"), dict):
-            _named_types(avro["items"], named)
+            named_types(avro["items"], named)
     return named
 
 
@@ -69,31 +67,27 @@ def _named_types(avro: Any, named: dict[str, Any]) -> dict[str, Any]:
 def table_dtype(record: str) -> np.dtype[np.void]:
     """The dtype of a record's table."""
     schema = catalogue.schema(record)
-    return np.dtype(_columns("", schema, _named_types(schema, {})))
+    return np.dtype(_columns("", schema, named_types(schema, {})))
 
 
 @cache
 def item_dtypes(record: str) -> dict[str, np.dtype[np.void]]:
     """The dtypes of a record's arrays, by field name."""
     schema = catalogue.schema(record)
-    named = _named_types(schema, {})
+    named = named_types(schema, {})
     found = {}
     for f in schema["fields"]:
         if isinstance(f["type"], dict) and f["type"].get("type") == "array":
             item = f["type"]["items"]
             is_record = isinstance(item, dict) or item in named
-            found[f["name"]] = np.dtype(
-                _columns("" if is_record else "value", item, named)
-            )
+            found[f["name"]] = np.dtype(_columns("" if is_record else "value", item, named))
     return found
 
 
 @cache
 def enum_symbols(record: str, name: str) -> tuple[str, ...]:
     """The symbols of an enum field; the column holds their indexes."""
-    (avro,) = (
-        f["type"] for f in catalogue.schema(record)["fields"] if f["name"] == name
-    )
+    (avro,) = (f["type"] for f in catalogue.schema(record)["fields"] if f["name"] == name)
     return tuple(avro["symbols"])
 
 

@@ -44,13 +44,9 @@ PRIMITIVES = {
 
 def _python_type(avro: Any, named: dict[str, Any]) -> str:
     if isinstance(avro, str):
-        return (
-            PRIMITIVES[avro] if avro in PRIMITIVES else _python_type(named[avro], named)
-        )
+        return PRIMITIVES[avro] if avro in PRIMITIVES else _python_type(named[avro], named)
     if isinstance(avro, list):
-        return " | ".join(
-            sorted((_python_type(a, named) for a in avro), key="None".__eq__)
-        )
+        return " | ".join(sorted((_python_type(a, named) for a in avro), key="None".__eq__))
     match avro["type"]:
         case "record" if avro["name"] == "Origin":
             return "Origin"
@@ -58,9 +54,7 @@ def _python_type(avro: Any, named: dict[str, Any]) -> str:
             named[avro["name"]] = avro
             return f"tuple[{', '.join(_python_type(f['type'], named) for f in avro['fields'])}]"
         case "enum":
-            return f"Literal[{', '.join(repr(s) for s in avro['symbols'])}]".replace(
-                "'", '"'
-            )
+            return f"Literal[{', '.join(repr(s) for s in avro['symbols'])}]".replace("'", '"')
         case "array":
             return f"list[{_python_type(avro['items'], named)}]"
         case other:
