@@ -1,23 +1,26 @@
 """The sink stores every event once, whatever happens to it, to the database, to the topics."""
 
+import json
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from threading import Thread
 from urllib.parse import urlsplit, urlunsplit
 
+import httpx
 import msgspec
 import pytest
 from psycopg import sql
 from pydantic import SecretStr
 
-from schemas import rows
+from schemas import catalogue, rows
 from schemas.errors import StoreError
 from schemas.events import DeadLetter, Trade
 from sinks.config import DatabaseConfig
 from sinks.reading import TopicReader, read_until
 from sinks.storage import Connection
 from sinks.tables import tables
+from tests.conftest import Stack
 from tests.sinks.conftest import on_plain_postgresql
 from tests.sinks.tapes import Market, Tape, running, stored_offset, until
 
@@ -118,6 +121,28 @@ def test_undecodable_records_become_dead_letters_once(
         assert market_tape.verify(config).equal
     assert watched.refusals == 0
     assert len(dead_letters(market_tape)) == len(letters)
+
+
+@on_plain_postgresql
+def test_records_under_a_schema_registered_later_are_stored(
+    stack: Stack, market_tape: Tape, config: DatabaseConfig, connection: Connection
+) -> None:
+    trade = next(event for event in Market(5).inputs(20) if isinstance(event, Trade))
+    frame = rows.encode(trade, market_tape.ids.id("tape", "Trade"))
+    older = catalogue.schema("Trade") | {
+        "fields": [f for f in catalogue.schema("Trade")["fields"] if f["name"] != "backfilled"]
+    }
+    with running(market_tape, config) as watched:
+        until(lambda: watched.starts)
+        answer = httpx.post(
+            f"{stack.registry_url}/subjects/{market_tape.name}-later/versions",
+            json={"schema": json.dumps(older), "schemaType": "AVRO"},
+        )
+        header = b"\0" + int(answer.json()["id"]).to_bytes(4, "big")
+        market_tape.send("tape", 0, header + frame[5:-1])
+        assert market_tape.verify(config).equal
+    assert watched.refusals == 0
+    assert count(connection, market_tape, "trades") == 1
 
 
 @on_plain_postgresql
