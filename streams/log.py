@@ -27,17 +27,7 @@ def read(
     topic is not there.
     """
     name = kafka_name(tape, topic)
-    consumer = Consumer(
-        client_config(kafka)
-        | {
-            "group.id": f"{tape}.reader",
-            "enable.auto.commit": False,
-            "auto.offset.reset": "error",
-            "fetch.wait.max.ms": 50,
-            "queued.min.messages": 2 * _MOST,
-            "fetch.queue.backoff.ms": 10,
-        }
-    )
+    consumer = _consumer(kafka, tape)
     try:
         low, high = _watermarks(consumer, kafka, name, partition)
         position = max(start, low)
@@ -47,6 +37,22 @@ def read(
             yield from _portions(consumer, name, end)
     finally:
         consumer.close()
+
+
+def last(kafka: KafkaConfig, tape: str, topic: str, partition: int, count: int) -> Records | None:
+    """At most `count` of a partition's last records; None when it is empty."""
+    name = kafka_name(tape, topic)
+    consumer = _consumer(kafka, tape)
+    try:
+        low, high = _watermarks(consumer, kafka, name, partition)
+        start = max(low, high - count)
+        if start == high:
+            return None
+        consumer.assign([TopicPartition(name, partition, start)])
+        portions = list(_portions(consumer, name, high))
+    finally:
+        consumer.close()
+    return portions[-1] if portions else None
 
 
 def ends(kafka: KafkaConfig, tape: str, topic: str) -> dict[int, int]:
@@ -65,6 +71,20 @@ def ends(kafka: KafkaConfig, tape: str, topic: str) -> dict[int, int]:
 def end_offsets(kafka: KafkaConfig, tape: str, topic: str, partitions: int) -> list[int]:
     """The offset that each partition's next record will get."""
     return _end_offsets(connect(kafka), kafka_name(tape, topic), partitions)
+
+
+def _consumer(kafka: KafkaConfig, tape: str) -> Consumer:
+    return Consumer(
+        client_config(kafka)
+        | {
+            "group.id": f"{tape}.reader",
+            "enable.auto.commit": False,
+            "auto.offset.reset": "error",
+            "fetch.wait.max.ms": 50,
+            "queued.min.messages": 2 * _MOST,
+            "fetch.queue.backoff.ms": 10,
+        }
+    )
 
 
 def _watermarks(

@@ -32,6 +32,8 @@ def producer_config(kafka: KafkaConfig, linger_ms: float = 5.0) -> dict[str, Any
         "queue.buffering.max.messages": 500_000,
         "queue.buffering.max.kbytes": 256 << 10,
         "delivery.report.only.error": True,
+        # A topic that is not there is an error soon: topics are made before they are written.
+        "topic.metadata.propagation.max.ms": 5_000,
     }
 
 
