@@ -1,10 +1,9 @@
 """The demo's tapes: a new one each run; what earlier runs left is removed."""
 
 import time
+from typing import Any
 
 import psycopg
-from confluent_kafka import KafkaException
-from confluent_kafka.admin import AdminClient
 from psycopg import sql
 
 from schemas import catalogue
@@ -12,7 +11,8 @@ from schemas.errors import StoreError
 from sinks.storage import drop_schema
 from sinks.tables import tables
 from streams.config import KafkaConfig
-from streams.kafka import client_config
+from streams.kafka import connect
+from streams.topics import delete_tape
 from tape.config import Settings
 
 PREFIX = "demo_"
@@ -36,18 +36,11 @@ def remove_old(settings: Settings) -> None:
 
 
 def _remove_topics(kafka: KafkaConfig) -> None:
-    suffixes = tuple("." + topic.name for topic in catalogue.TOPICS)
-    try:
-        admin = AdminClient(client_config(kafka))
-        names = [
-            name
-            for name in admin.list_topics(timeout=_TIMEOUT_S).topics
-            if name.startswith(PREFIX) and name.endswith(suffixes)
-        ]
-        for deletion in (admin.delete_topics(names) if names else {}).values():
-            deletion.result(timeout=_TIMEOUT_S)
-    except KafkaException as error:
-        raise StoreError(f"old demo topics could not be deleted: {error}") from error
+    topics = connect(kafka).list_topics(timeout=_TIMEOUT_S).topics
+    suffix = f".{catalogue.TAPE}"
+    for name in topics:
+        if name.startswith(PREFIX) and name.endswith(suffix):
+            delete_tape(kafka, name.removesuffix(suffix))
 
 
 def row_counts(settings: Settings) -> dict[str, int]:
@@ -65,7 +58,7 @@ def row_counts(settings: Settings) -> dict[str, int]:
     return counts
 
 
-def _connect(settings: Settings) -> "psycopg.Connection[tuple[object, ...]]":
+def _connect(settings: Settings) -> "psycopg.Connection[tuple[Any, ...]]":
     url = settings.database.url.get_secret_value()
     try:
         return psycopg.connect(url, autocommit=True, connect_timeout=5)
