@@ -290,9 +290,9 @@ class _Side:
             outputs.timestamps_ms,
         )
         portions = self._recorded.take(len(ends))
-        self._derived_hash.update(memoryview(data))
+        self._derived_hash.update(data.data)
         for portion in portions:
-            self._recorded_hash.update(memoryview(portion.data))
+            self._recorded_hash.update(portion.data.data)
         self._records += len(ends)
         joined = (
             portions[0].data
