@@ -12,6 +12,7 @@ import msgspec
 from schemas import catalogue
 from schemas.errors import SchemaError
 from schemas.events import EVENTS, Event
+from schemas.row_encoder import compiled
 
 _HEADER = struct.Struct(">bI")
 
@@ -39,14 +40,7 @@ def _tuple_arrays(record: str) -> tuple[tuple[str, tuple[str, ...]], ...]:
 
 def encode(event: Event, schema_id: int) -> bytes:
     """The event as a Kafka value: 0, the schema id (4 bytes), Avro."""
-    name = type(event).__name__
-    fields = msgspec.to_builtins(event, builtin_types=(bytes,))
-    for array, names in _tuple_arrays(name):
-        fields[array] = [dict(zip(names, item, strict=True)) for item in fields[array]]
-    out = io.BytesIO()
-    out.write(_HEADER.pack(0, schema_id))
-    fastavro.schemaless_writer(out, _parsed(name), fields)
-    return out.getvalue()
+    return compiled(type(event).__name__)(event, _HEADER.pack(0, schema_id))
 
 
 def decode(data: bytes, writers: Mapping[int, dict[str, Any]]) -> Event:
