@@ -69,7 +69,7 @@ def derive(
                 newest = tally.newest_event_time = event_time
             record = type(event)
             records[event.venue, event.symbol, record.__name__] += 1
-            if record is FeedStatus and event.status == "GAP":
+            if isinstance(event, FeedStatus) and event.status == "GAP":
                 gaps[event.venue, event.symbol] += 1
             yield event
     held: Sequence[Any] = feed.finish()

@@ -5,16 +5,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from schemas.errors import ConfigError
+from schemas.errors import ConfigError, VenueError
 from schemas.venues import BY_NAME, VENUES
+from venues import symbols
 
 Kind = Literal["candles", "mark", "funding", "trades"]
 
 _EXCHANGES = sorted({venue.exchange for venue in VENUES}, key=len, reverse=True)
-_QUOTES = (
-    "FDUSD", "USDT", "USDC", "BUSD", "TUSD", "USDP", "BTC", "ETH", "BNB", "EUR", "USD", "GBP",
-    "TRY", "BRL", "JPY", "AUD", "DAI", "UST", "PAX", "VAI",
-)  # fmt: skip
 # `bybit_ADAUSDT_perp-1h-mark`, `okx_BTC-USDT-SWAP-5m`, `BTC_USDT_USDT-5m-futures`,
 # `BTCUSDT-1m-2024-08`, `BTCUSDT-aggTrades-2024-08-08`, `binance_XRPETH_aggTrades_2019`
 _INTERVAL = re.compile(r"(?<=[-_])([1-9]\d{0,2}[smhdw])(?=$|[-_.])")
@@ -116,18 +113,16 @@ def _venue(exchange: str, contract: str) -> str:
 def canonical(native: str) -> str:
     """The canonical symbol of a venue's own (`BTCUSDT`, `BTC_USDT`, `XRP/ETH`), or ""."""
     text = native.upper().partition(":")[0]
-    coin_m = re.fullmatch(r"([A-Z0-9]+)USD_(PERP|\d{6})", text)
-    if coin_m:
+    if coin_m := re.fullmatch(r"([A-Z0-9]+)USD_(PERP|\d{6})", text):
         dated = "" if coin_m[2] == "PERP" else f"-{coin_m[2]}"
         return f"{coin_m[1]}-USD{dated}"
     parts = re.split(r"[/_-]", text)
     if len(parts) == 2 and all(part.isalnum() for part in parts):
         return "-".join(parts)
-    if text.isalnum():
-        for quote in _QUOTES:
-            if text.endswith(quote) and len(text) > len(quote):
-                return f"{text[: -len(quote)]}-{quote}"
-    return ""
+    try:
+        return symbols.split(text) if text.isalnum() else ""
+    except VenueError:
+        return ""
 
 
 def require(path: Path, hints: Hints, *names: str) -> Hints:

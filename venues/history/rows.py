@@ -11,6 +11,7 @@ from venues.history.columns import Places
 from venues.history.names import Hints
 from venues.history.reads import Recorded
 from venues.history.times import interval_us
+from venues.symbols import Listing, infer
 
 # A row's values, and its time in microseconds, to its event; ValueError names what is wrong.
 MakeEvent = Callable[[int, Sequence[Any]], Recorded]
@@ -135,7 +136,7 @@ def trade_rows(path: Path, hints: Hints, places: Places) -> MakeEvent:
     id_at, price_at, quantity_at = places.get("id"), places["price"], places["quantity"]
     first_at, last_at = places.get("first"), places.get("last")
     side_of = _side(places)
-    contract = contract_usd(venue, symbol)
+    listing = _listing(venue, symbol)
 
     def make(time: int, row: Sequence[Any]) -> Recorded:
         price, quantity = float(row[price_at]), float(row[quantity_at])
@@ -151,7 +152,7 @@ def trade_rows(path: Path, hints: Hints, places: Places) -> MakeEvent:
             receive_time=time,
             trade_id="" if id_at is None else str(row[id_at]),
             price=price,
-            quantity=quantity * contract / price if contract else quantity,
+            quantity=listing.base(quantity, price),
             aggressor_side=side_of(row),
             kind="MARKET",
             count=count,
@@ -160,11 +161,12 @@ def trade_rows(path: Path, hints: Hints, places: Places) -> MakeEvent:
     return make
 
 
-def contract_usd(venue: str, symbol: str) -> float:
-    """US dollars of one contract where the venue counts contracts of dollars, else 0."""
+def _listing(venue: str, symbol: str) -> Listing:
+    """What a quantity means: Binance's COIN-M dumps count contracts, other files base units."""
     if venue != "binance-coinm":
-        return 0.0
-    return 100.0 if symbol.startswith("BTC-") else 10.0
+        return Listing(venue, symbol)
+    base, quote, *_ = symbol.split("-")
+    return infer(venue, base + quote)
 
 
 Side = Literal["BUY", "SELL", "UNKNOWN"]

@@ -1,6 +1,5 @@
 """What an import did, as one object that a program or a person can read."""
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -46,7 +45,7 @@ def summary(
     }
 
 
-def _nested(counts: Mapping[tuple[str, ...], int] | Counter[Any]) -> dict[str, Any]:
+def _nested(counts: Mapping[Any, int]) -> dict[str, Any]:
     """Counts by tuples as objects in objects, in the order of their names."""
     nested: dict[str, Any] = {}
     for path, count in sorted(counts.items()):
