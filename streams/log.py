@@ -55,6 +55,15 @@ def last(kafka: KafkaConfig, tape: str, topic: str, partition: int, count: int) 
     return portions[-1] if portions else None
 
 
+def bounds(kafka: KafkaConfig, tape: str, topic: str, partition: int) -> tuple[int, int]:
+    """The first offset that is still there, and the one that the next record will get."""
+    consumer = _consumer(kafka, tape)
+    try:
+        return _watermarks(consumer, kafka, kafka_name(tape, topic), partition)
+    finally:
+        consumer.close()
+
+
 def ends(kafka: KafkaConfig, tape: str, topic: str) -> dict[int, int]:
     """The offset that each partition's next record will get, by partition."""
     name = kafka_name(tape, topic)

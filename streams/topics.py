@@ -99,6 +99,17 @@ def partitions_of(kafka: KafkaConfig, tape: str) -> int:
     return count
 
 
+def count_of(admin: AdminClient, topic: str) -> int:
+    """How many partitions a topic has; `topic` as Kafka names it. StoreError: it is not there."""
+    try:
+        found = admin.list_topics(topic, timeout=_TIMEOUT_S).topics[topic]
+    except KafkaException as error:
+        raise StoreError(f"{topic} could not be looked up: {error.args[0].str()}") from None
+    if found.error is not None or not found.partitions:
+        raise StoreError(f"topic {topic} is not there: `tape up` makes what is missing")
+    return len(found.partitions)
+
+
 def end_offsets(admin: AdminClient, topic: str, partitions: int) -> list[int]:
     """The offset that each partition's next record will get; `topic` as Kafka names it."""
     return _offsets(admin, topic, partitions, OffsetSpec.latest())
