@@ -1,0 +1,1 @@
+"""Binance: spot (and Binance.US), USD-M and COIN-M: their bytes to events."""

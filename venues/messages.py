@@ -1,0 +1,57 @@
+"""What all venues' parsers share: number types, times, and what a parser gives back."""
+
+from collections.abc import Callable
+from typing import Annotated, NamedTuple, TypeVar
+
+import msgspec
+from msgspec import Meta
+
+from schemas.errors import VenueError
+from schemas.events import Event
+
+# The bounds keep NaN and infinity out; msgspec checks them in C at no cost that is measured.
+Number = Annotated[float, Meta(ge=0.0, le=1e300)]
+Signed = Annotated[float, Meta(ge=-1e300, le=1e300)]
+Whole = Annotated[int, Meta(ge=-1, le=2**62)]
+Levels = list[tuple[Number, Number]]
+# A number where a text was, and a text where a number was, are both read.
+Text = str | int | float
+
+# Milliseconds UTC of the years 2000 to 2100: a time outside is no time of a market.
+Millis = Annotated[int, Meta(ge=946_684_800_000, le=4_102_444_800_000)]
+
+T = TypeVar("T")
+
+
+class Ignored(NamedTuple):
+    """A message of a kind that is not taken: its name, for the count."""
+
+    kind: str
+
+
+Parsed = list[Event] | Ignored
+
+
+def decoder(kind: type[T]) -> Callable[[bytes | msgspec.Raw], T]:
+    """A function that decodes JSON into a type and takes numbers in strings for numbers."""
+    decode: Callable[[bytes | msgspec.Raw], T] = msgspec.json.Decoder(kind, strict=False).decode
+    return decode
+
+
+def optional_number(value: Text | None) -> float | None:
+    """A number that may be left empty; VenueError for what is no number."""
+    if value is None or value == "":
+        return None
+    try:
+        found = float(value)
+    except ValueError:
+        raise VenueError(f"a number was {value!r}") from None
+    if not abs(found) <= 1e300:  # NaN too
+        raise VenueError(f"a number was {value!r}")
+    return found
+
+
+def optional_micros(value: Text | None) -> int | None:
+    """Milliseconds to microseconds; None for an empty or zero time."""
+    found = optional_number(value)
+    return int(found) * 1000 if found else None

@@ -1,0 +1,191 @@
+"""Books' sequences: which delta follows, where one is missing, and what heals it.
+
+One rule for all venues, on `BookDelta.previous_sequence` and `.sequence` (docs/venues.md). Deltas
+are held back while a snapshot is awaited and written after it; nothing received is left out.
+"""
+
+from collections import deque
+from dataclasses import dataclass, field
+
+from schemas.events import BookDelta, BookSnapshot, Event, FeedStatus
+
+# Deltas held for a snapshot that does not come, at most so many and so long (by receive time).
+HOLD_COUNT = 4_096
+HOLD_US = 10_000_000
+# Sequences remembered to tell a repeated delta from one that goes back (OKX's resets).
+REMEMBER = 256
+
+Key = tuple[str, str]
+
+
+@dataclass(slots=True)
+class _Book:
+    """What is known of one book's sequence."""
+
+    venue: str
+    symbol: str
+    live: bool = False
+    sequence: int = -1
+    """Of the book when live; else of the last delta received, -1 for none."""
+    held: list[BookDelta] | None = field(default_factory=list)
+    """Deltas that wait for a snapshot; None once they were let go."""
+    broken: bool = False
+    """A GAP or LOST was announced that no snapshot has healed."""
+    strict: bool = False
+    """The venue's sequence may go back, so what goes back is not merely old."""
+    recent: deque[int] = field(default_factory=lambda: deque(maxlen=REMEMBER))
+
+
+class Tracker:
+    """Follows every book; gives the events in the order in which the tape gets them."""
+
+    def __init__(self) -> None:
+        self._books: dict[Key, _Book] = {}
+        self._unknown: set[Key] = set()
+        self.stale = 0
+        """Deltas that were not newer than their book."""
+
+    def wants_snapshot(self) -> set[Key]:
+        """(venue, symbol) of the books that only a snapshot makes known."""
+        return set(self._unknown)
+
+    def delta(self, delta: BookDelta, out: list[Event]) -> None:
+        """Follow a delta; what goes onto the tape now is added to `out`."""
+        book = self._books.get((delta.venue, delta.symbol))
+        if book is None:
+            book = self._book(delta.venue, delta.symbol)
+            self._unknown.add((delta.venue, delta.symbol))
+        if not book.live:
+            self._wait(book, delta, out)
+        elif delta.previous_sequence == book.sequence or delta.previous_sequence < 0:
+            book.sequence = delta.sequence
+            if book.strict:
+                book.recent.append(delta.sequence)
+            out.append(delta)
+        else:
+            self._follow(book, delta, out)
+
+    def snapshot(self, snapshot: BookSnapshot, out: list[Event], requested: bool = False) -> bool:
+        """Begin a book anew, then follow what was held for it.
+
+        `requested`: it answers a request and may be older than the book; then it is of no use
+        and False is returned.
+        """
+        book = self._book(snapshot.venue, snapshot.symbol)
+        if requested and book.live and snapshot.sequence <= book.sequence:
+            return False
+        out.append(snapshot)
+        held, book.held = book.held or [], None
+        usable = not held or self._bridges(book, snapshot.sequence, held)
+        book.live, book.sequence = True, snapshot.sequence
+        book.recent.clear()
+        book.recent.append(snapshot.sequence)
+        self._unknown.discard((book.venue, book.symbol))
+        if book.broken and usable:
+            out.append(_status(book, snapshot, "RESYNCED", "a snapshot came"))
+            book.broken = False
+        for delta in held:
+            self.delta(delta, out)
+        return True
+
+    def lose(self, status: FeedStatus) -> None:
+        """A GAP or LOST that was seen elsewhere: the book is unknown from here on."""
+        self._lose(self._book(status.venue, status.symbol))
+
+    def finish(self) -> list[Event]:
+        """What is still held, since nothing more will come."""
+        out: list[Event] = []
+        for book in self._books.values():
+            self._release(book, out)
+        return out
+
+    def _book(self, venue: str, symbol: str) -> _Book:
+        book = self._books.get((venue, symbol))
+        if book is None:
+            book = _Book(venue, symbol, strict=venue.startswith("okx-"))
+            self._books[venue, symbol] = book
+        return book
+
+    def _bridges(self, book: _Book, sequence: int, held: list[BookDelta]) -> bool:
+        """Whether the first held delta that is newer follows on the snapshot."""
+        for delta in held:
+            if delta.sequence > sequence or delta.previous_sequence < 0:
+                return delta.previous_sequence <= sequence
+        return True
+
+    def _follow(self, book: _Book, delta: BookDelta, out: list[Event]) -> None:
+        """A delta that is not simply the next one, on a live book."""
+        if self._old(book, delta):
+            self.stale += 1
+            out.append(delta)
+        elif delta.previous_sequence <= book.sequence < delta.sequence:
+            book.sequence = delta.sequence
+            book.recent.append(delta.sequence)
+            out.append(delta)
+        else:
+            out.append(_gap(book, delta))
+            self._lose(book)
+            self._wait(book, delta, out)
+
+    def _old(self, book: _Book, delta: BookDelta) -> bool:
+        if delta.sequence > book.sequence:
+            return False
+        return not book.strict or delta.sequence in book.recent
+
+    def _lose(self, book: _Book) -> None:
+        book.live, book.broken, book.sequence = False, True, -1
+        if book.held is None:
+            book.held = []
+        self._unknown.add((book.venue, book.symbol))
+
+    def _wait(self, book: _Book, delta: BookDelta, out: list[Event]) -> None:
+        """Hold a delta of an unknown book, or once the bound is reached let it pass."""
+        held = book.held
+        if held is None:
+            self._pass(book, delta, out)
+            return
+        held.append(delta)
+        if len(held) > HOLD_COUNT or delta.receive_time - held[0].receive_time > HOLD_US:
+            self._release(book, out)
+
+    def _release(self, book: _Book, out: list[Event]) -> None:
+        held, book.held = book.held or [], None
+        for delta in held:
+            self._pass(book, delta, out)
+
+    def _pass(self, book: _Book, delta: BookDelta, out: list[Event]) -> None:
+        """A delta of a book that stays unknown: still, one that is missing is announced."""
+        previous = delta.previous_sequence
+        if book.sequence >= 0 and previous > book.sequence:
+            out.append(_gap(book, delta))
+            book.broken = True
+        if delta.sequence > book.sequence or previous == book.sequence:
+            book.sequence = delta.sequence
+        out.append(delta)
+
+
+def _gap(book: _Book, delta: BookDelta) -> FeedStatus:
+    return FeedStatus(
+        venue=book.venue,
+        symbol=book.symbol,
+        event_time=delta.event_time,
+        receive_time=delta.receive_time,
+        status="GAP",
+        channel="book",
+        expected_sequence=book.sequence,
+        received_sequence=delta.previous_sequence,
+        reason=f"a delta that follows {book.sequence} is missing",
+    )
+
+
+def _status(book: _Book, cause: BookSnapshot, status: str, reason: str) -> FeedStatus:
+    return FeedStatus(
+        venue=book.venue,
+        symbol=book.symbol,
+        event_time=cause.event_time,
+        receive_time=cause.receive_time,
+        status=status,  # type: ignore[arg-type]  # one of the statuses, by the callers
+        channel="book",
+        received_sequence=cause.sequence,
+        reason=reason,
+    )
