@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from schemas.errors import ConfigError
+
 # Raised whenever the same input would give other bytes.
 VERSION = "1"
 
@@ -16,6 +18,21 @@ INTERVAL_US: dict[str, int] = {
     "5m": 300_000_000,
     "1h": 3_600_000_000,
 }
+
+
+class VersionMismatch(ConfigError):
+    """The tape asks for another version of the processors than this one.
+
+    `version` is what it asks for, `partition` and `offset` say where.
+    """
+
+    def __init__(self, version: str, partition: int, offset: int) -> None:
+        super().__init__(
+            f"from offset {offset} of partition {partition} on, the tape is for version {version} "
+            f"of the processors; this is version {VERSION}: run that release, or write a new "
+            "configuration with `tape configure`"
+        )
+        self.version, self.partition, self.offset = version, partition, offset
 
 
 class Section(BaseModel):
@@ -59,12 +76,8 @@ class ProcessorsConfig(Section):
 
     def canonical_json(self) -> str:
         """The one text form that is hashed and put on the tape."""
-        return json.dumps(
-            self.model_dump(mode="json"), sort_keys=True, separators=(",", ":")
-        )
+        return json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
 
     def hash(self) -> str:
         """SHA-256 of version and configuration, lower-case hex."""
-        return hashlib.sha256(
-            f"{VERSION}\n{self.canonical_json()}".encode()
-        ).hexdigest()
+        return hashlib.sha256(f"{VERSION}\n{self.canonical_json()}".encode()).hexdigest()

@@ -2,8 +2,9 @@
 
 from typing import Protocol
 
-from schemas.columns import Rows
+from processors.config import ProcessorsConfig
 from processors.work import Work
+from schemas.columns import Rows
 
 
 class Stage(Protocol):
@@ -11,10 +12,13 @@ class Stage(Protocol):
 
     Laws, tested over every stage of the pipeline: cutting the input into other batches gives
     the same bytes (batch invariance); snapshot, restore and going on gives the same bytes as
-    going on (snapshot invariance).
+    going on (snapshot invariance); neither depends on the indexes of instruments.
     """
 
     name: str
+
+    def configure(self, config: ProcessorsConfig) -> None:
+        """Go on under this configuration; what it switches off is forgotten."""
 
     def process(self, work: Work) -> list[Rows]:
         """Advance over a batch; return what it emits, in the order of their ids."""
@@ -26,7 +30,10 @@ class Stage(Protocol):
         """One symbol's state."""
 
     def restore(self, symbol: str, state: bytes) -> None:
-        """Take over a symbol's state as `snapshot` gave it."""
+        """Take over a symbol's state as `snapshot` gave it; SchemaError for another layout."""
+
+    def forget(self, symbol: str) -> None:
+        """Put a symbol back to its start; its totals stay."""
 
     def counts(self) -> dict[str, int]:
         """Totals since the start of the tape, e.g. late trades, gaps, duplicates."""

@@ -5,21 +5,80 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from processors.instruments import Instruments
-from schemas.columns import Batch
+from processors.codes import BY_KIND
+from processors.instruments import Instruments, has_instrument
+from schemas import catalogue
+from schemas.columns import Batch, item_dtypes, table_dtype
+
+_INSTRUMENT_KINDS = {
+    record: kind for kind, record in enumerate(catalogue.RECORDS) if has_instrument(record)
+}
+_TIMED_KINDS = {
+    record: kind
+    for kind, record in enumerate(catalogue.RECORDS)
+    if record not in _INSTRUMENT_KINDS
+    and {"event_time", "receive_time"} <= set(table_dtype(record).names or ())
+}
 
 
 @dataclass(slots=True)
 class Work:
     """One batch with the columns that stages hand on, aligned with its events.
 
-    `instrument[i]` is the index in `instruments` of event i's venue and symbol, -1 for global
-    events and for symbols that are not processed. The `books` stage fills `best_bid` and
-    `best_ask` (NaN: unknown) with its instrument's state after event i.
+    `code[i]` is the kind of event i (processors/codes.py); a stage that finds an event to be of
+    no effect sets it to OTHER, and later stages do not see it. `instrument[i]` is the index in
+    `instruments` of event i's venue and symbol, -1 for global events and for symbols that are
+    not processed. Times are microseconds UTC. The `books` stage fills `best_bid` and `best_ask`
+    (NaN: unknown) and `top_time` (event time at which they were last confirmed) with its
+    instrument's state after event i.
     """
 
     batch: Batch
     instruments: Instruments
+    code: NDArray[np.int64]
     instrument: NDArray[np.int64]
+    event_time: NDArray[np.int64]
+    receive_time: NDArray[np.int64]
     best_bid: NDArray[np.float64]
     best_ask: NDArray[np.float64]
+    top_time: NDArray[np.int64]
+
+    def table(self, record: str) -> NDArray[np.void]:
+        """A record's rows, none where the batch has none."""
+        found = self.batch.tables.get(record)
+        return np.empty(0, table_dtype(record)) if found is None else found
+
+    def item_table(self, record: str, name: str) -> NDArray[np.void]:
+        """The rows of a record's array field, none where the batch has none."""
+        found = self.batch.items.get(f"{record}.{name}")
+        return np.empty(0, item_dtypes(record)[name]) if found is None else found
+
+
+def open_work(batch: Batch, instruments: Instruments) -> Work:
+    """Prepare a batch: intern its instruments, gather its times."""
+    count = len(batch)
+    work = Work(
+        batch,
+        instruments,
+        code=BY_KIND[batch.kind],
+        instrument=np.full(count, -1, np.int64),
+        event_time=np.zeros(count, np.int64),
+        receive_time=np.zeros(count, np.int64),
+        best_bid=np.full(count, np.nan),
+        best_ask=np.full(count, np.nan),
+        top_time=np.zeros(count, np.int64),
+    )
+    for record, table in batch.tables.items():
+        if not len(table):
+            continue
+        if record in _INSTRUMENT_KINDS:
+            instruments.intern(
+                batch, record, _INSTRUMENT_KINDS[record], work.instrument, work.event_time,
+                work.receive_time,
+            )  # fmt: skip
+        elif record in _TIMED_KINDS:
+            at = np.flatnonzero(batch.kind == _TIMED_KINDS[record])
+            rows = batch.row[at]
+            work.event_time[at] = table["event_time"][rows]
+            work.receive_time[at] = table["receive_time"][rows]
+    return work

@@ -1,0 +1,316 @@
+"""The kernel of the order books: price levels, integrity, what is emitted.
+
+A side's levels lie in a slot of the pool, sorted with the best last, so that changes near the
+best move little. Bids are kept by price, asks by minus price, so that one code serves both.
+"""
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from processors.codes import BOOK_DELTA, BOOK_SNAPSHOT, CLOCK, FEED_STATUS, QUOTE
+from processors.signatures import (
+    FLAGS,
+    FLOAT_ROWS,
+    FLOATS,
+    FLOATS_IN,
+    INTEGER,
+    INTEGER_ROWS,
+    INTEGERS,
+    INTEGERS_IN,
+)
+
+Integers = NDArray[np.int64]
+Floats = NDArray[np.float64]
+Bytes = NDArray[np.uint8]
+
+# An instrument's integers.
+LIVE, HAS_SNAPSHOT, SEQUENCE, PENDING, HAS_EMITTED, LAST_EMITTED, TOP_TIME = range(7)
+INTEGER_START = (0, 0, -1, 0, 0, 0, 0)
+# An instrument's floats.
+BEST_BID, BEST_ASK = range(2)
+FLOAT_START = (np.nan, np.nan)
+# An instrument's totals.
+SNAPSHOTS, APPLIED, STALE, GAPS, FEED_GAPS, BEFORE_SNAPSHOT = range(6)
+TOTALS = ("snapshots", "applied", "stale_deltas", "gaps", "feed_gaps", "deltas_before_snapshot")
+# A side's slot; side 2 * instrument holds bids, the next one asks.
+START, CAPACITY, COUNT = range(3)
+# What is written for each emitted book.
+(
+    OUT_EVENT, OUT_SEQ, OUT_INSTRUMENT, OUT_LIVE, OUT_SEQUENCE,
+    OUT_BIDS_START, OUT_BIDS_COUNT, OUT_ASKS_START, OUT_ASKS_COUNT,
+) = range(9)  # fmt: skip
+OUT_COLUMNS = 9
+# Fill levels of buffers, kept from call to call within a batch, and what was too small.
+USED_POOL, USED_OUT, USED_BIDS, USED_ASKS, SHORT_OF = range(5)
+ENOUGH, POOL, OUT = range(3)
+# What a FeedStatus makes unknown.
+CLOSES_BOOK, CLOSES_QUOTES = 1, 2
+
+
+@numba.njit(cache=True, nogil=True)
+def _set_level(
+    keys: Floats, quantities: Floats, side: Integers, key: float, quantity: float
+) -> None:
+    """Set or remove one level; the slot has room."""
+    start = side[START]
+    end = start + side[COUNT]
+    low, high = start, end
+    while low < high:
+        middle = (low + high) >> 1
+        if keys[middle] < key:
+            low = middle + 1
+        else:
+            high = middle
+    present = low < end and keys[low] == key
+    if quantity > 0.0:
+        if not present:
+            if key != key:  # noqa: PLR0124 a price that is no number has no place
+                return
+            for j in range(end, low, -1):
+                keys[j] = keys[j - 1]
+                quantities[j] = quantities[j - 1]
+            side[COUNT] += 1
+            keys[low] = key
+        quantities[low] = quantity
+    elif present:
+        for j in range(low, end - 1):
+            keys[j] = keys[j + 1]
+            quantities[j] = quantities[j + 1]
+        side[COUNT] -= 1
+
+
+@numba.njit(cache=True, nogil=True)
+def _make_room(keys: Floats, quantities: Floats, side: Integers, more: int, used: Integers) -> bool:
+    """Have room for `more` levels in a slot, moving it within the pool; False: pool too small."""
+    need = side[COUNT] + more
+    if need <= side[CAPACITY]:
+        return True
+    capacity = max(2 * side[CAPACITY], 32)
+    while capacity < need:
+        capacity *= 2
+    if used[USED_POOL] + capacity > len(keys):
+        return False
+    start = used[USED_POOL]
+    used[USED_POOL] += capacity
+    for j in range(side[COUNT]):
+        keys[start + j] = keys[side[START] + j]
+        quantities[start + j] = quantities[side[START] + j]
+    side[START] = start
+    side[CAPACITY] = capacity
+    return True
+
+
+@numba.njit(cache=True, nogil=True)
+def _emit(
+    i: int, seq: int, book: int, time: int, levels: int,
+    integers: Integers, sides: Integers, keys: Floats, quantities: Floats, used: Integers,
+    out: Integers, out_bids: Floats, out_asks: Floats,
+) -> None:  # fmt: skip
+    row = out[used[USED_OUT]]
+    used[USED_OUT] += 1
+    row[OUT_EVENT] = i
+    row[OUT_SEQ] = seq
+    row[OUT_INSTRUMENT] = book
+    row[OUT_LIVE] = integers[book, LIVE]
+    row[OUT_SEQUENCE] = integers[book, SEQUENCE]
+    bids, asks = sides[2 * book], sides[2 * book + 1]
+    row[OUT_BIDS_START] = used[USED_BIDS]
+    row[OUT_BIDS_COUNT] = min(levels, bids[COUNT])
+    for j in range(row[OUT_BIDS_COUNT]):
+        at = bids[START] + bids[COUNT] - 1 - j
+        out_bids[used[USED_BIDS] + j, 0] = keys[at]
+        out_bids[used[USED_BIDS] + j, 1] = quantities[at]
+    used[USED_BIDS] += row[OUT_BIDS_COUNT]
+    row[OUT_ASKS_START] = used[USED_ASKS]
+    row[OUT_ASKS_COUNT] = min(levels, asks[COUNT])
+    for j in range(row[OUT_ASKS_COUNT]):
+        at = asks[START] + asks[COUNT] - 1 - j
+        out_asks[used[USED_ASKS] + j, 0] = -keys[at]
+        out_asks[used[USED_ASKS] + j, 1] = quantities[at]
+    used[USED_ASKS] += row[OUT_ASKS_COUNT]
+    integers[book, PENDING] = 0
+    integers[book, HAS_EMITTED] = 1
+    integers[book, LAST_EMITTED] = time
+
+
+@numba.njit(cache=True, nogil=True)
+def _is_due(row: Integers, time: int, interval: int) -> bool:
+    """Whether a pending change may be emitted; time that runs back counts as well as forth."""
+    if row[PENDING] == 0:
+        return False
+    return row[HAS_EMITTED] == 0 or bool(abs(time - row[LAST_EMITTED]) >= interval)
+
+
+@numba.njit(cache=True, nogil=True)
+def _close(book: int, integers: Integers, floats: Floats, sides: Integers) -> None:
+    """Make a book unknown."""
+    integers[book, LIVE] = 0
+    integers[book, SEQUENCE] = -1
+    floats[book, BEST_BID] = np.nan
+    floats[book, BEST_ASK] = np.nan
+    sides[2 * book, COUNT] = 0
+    sides[2 * book + 1, COUNT] = 0
+
+
+@numba.njit(
+    [
+        INTEGER(
+            INTEGER, INTEGERS_IN, INTEGERS_IN, INTEGERS_IN, INTEGERS_IN,
+            INTEGERS_IN, INTEGERS_IN, INTEGERS_IN, INTEGERS_IN, INTEGERS_IN,
+            FLOATS_IN, FLOATS_IN, FLOATS_IN, FLOATS_IN,
+            INTEGERS_IN, INTEGERS_IN, INTEGERS_IN, INTEGERS_IN, INTEGERS_IN, INTEGERS_IN,
+            FLOATS_IN, FLOATS_IN, FLOATS_IN, FLOATS_IN,
+            FLOATS_IN, FLOATS_IN, INTEGERS_IN,
+            INTEGER, INTEGER, INTEGERS_IN,
+            INTEGER_ROWS, FLOAT_ROWS, INTEGER_ROWS, FLAGS, INTEGER_ROWS, FLOATS, FLOATS,
+            INTEGERS, INTEGER_ROWS, FLOAT_ROWS, FLOAT_ROWS, FLOATS, FLOATS, INTEGERS,
+        )
+    ],
+    cache=True, nogil=True,
+)  # fmt: skip
+def advance(
+    first: int, code: Integers, row: Integers, instrument: Integers, event_time: Integers,
+    snapshot_sequence: Integers, snapshot_bids: Integers, snapshot_bid_count: Integers,
+    snapshot_asks: Integers, snapshot_ask_count: Integers,
+    snapshot_bid_prices: Floats, snapshot_bid_quantities: Floats,
+    snapshot_ask_prices: Floats, snapshot_ask_quantities: Floats,
+    delta_previous: Integers, delta_sequence: Integers, delta_bids: Integers,
+    delta_bid_count: Integers, delta_asks: Integers, delta_ask_count: Integers,
+    delta_bid_prices: Floats, delta_bid_quantities: Floats,
+    delta_ask_prices: Floats, delta_ask_quantities: Floats,
+    quote_bid: Floats, quote_ask: Floats, feed_closes: Integers,
+    interval: int, levels: int, order: Integers,
+    integers: Integers, floats: Floats, totals: Integers, dirty: Bytes,
+    sides: Integers, keys: Floats, quantities: Floats,
+    used: Integers, out: Integers, out_bids: Floats, out_asks: Floats,
+    best_bid: Floats, best_ask: Floats, top_time: Integers,
+) -> int:  # fmt: skip
+    """Advance all books from event `first` on.
+
+    Returns the number of events, or the index of an event for which `used[SHORT_OF]` (POOL or
+    OUT) is too small; nothing of that event has been done then.
+    """
+    for i in range(first, len(code)):
+        kind = code[i]
+        if kind == CLOCK:
+            if used[USED_OUT] + len(order) > len(out) or (
+                used[USED_BIDS] + len(order) * levels > len(out_bids)
+                or used[USED_ASKS] + len(order) * levels > len(out_asks)
+            ):
+                used[SHORT_OF] = OUT
+                return i
+            seq = 0
+            for book in order:
+                if _is_due(integers[book], event_time[i], interval):
+                    _emit(
+                        i, seq, book, event_time[i], levels, integers, sides, keys, quantities,
+                        used, out, out_bids, out_asks,
+                    )  # fmt: skip
+                    dirty[book] = 1
+                    seq += 1
+            continue
+        book = instrument[i]
+        if book < 0:
+            continue
+        if kind == QUOTE:
+            if integers[book, HAS_SNAPSHOT] == 0:
+                floats[book, BEST_BID] = quote_bid[row[i]]
+                floats[book, BEST_ASK] = quote_ask[row[i]]
+                integers[book, TOP_TIME] = event_time[i]
+                dirty[book] = 1
+        elif kind in (BOOK_SNAPSHOT, BOOK_DELTA, FEED_STATUS):
+            if (
+                used[USED_OUT] == len(out)
+                or used[USED_BIDS] + levels > len(out_bids)
+                or used[USED_ASKS] + levels > len(out_asks)
+            ):
+                used[SHORT_OF] = OUT
+                return i
+            was_live = integers[book, LIVE]
+            bids, asks = sides[2 * book], sides[2 * book + 1]
+            changed = False
+            r = row[i]
+            if kind == FEED_STATUS:
+                if feed_closes[r] & CLOSES_BOOK and was_live == 1:
+                    _close(book, integers, floats, sides)
+                    totals[book, FEED_GAPS] += 1
+                if feed_closes[r] & CLOSES_QUOTES and integers[book, HAS_SNAPSHOT] == 0:
+                    floats[book, BEST_BID] = np.nan
+                    floats[book, BEST_ASK] = np.nan
+            elif kind == BOOK_SNAPSHOT:
+                more_bids = max(0, snapshot_bid_count[r] - bids[COUNT])
+                more_asks = max(0, snapshot_ask_count[r] - asks[COUNT])
+                if not (
+                    _make_room(keys, quantities, bids, more_bids, used)
+                    and _make_room(keys, quantities, asks, more_asks, used)
+                ):
+                    used[SHORT_OF] = POOL
+                    return i
+                bids[COUNT] = 0
+                asks[COUNT] = 0
+                # Worst first: each goes to the end of the slot.
+                for j in range(snapshot_bid_count[r] - 1, -1, -1):
+                    at = snapshot_bids[r] + j
+                    _set_level(
+                        keys, quantities, bids, snapshot_bid_prices[at],
+                        snapshot_bid_quantities[at],
+                    )  # fmt: skip
+                for j in range(snapshot_ask_count[r] - 1, -1, -1):
+                    at = snapshot_asks[r] + j
+                    _set_level(
+                        keys, quantities, asks, -snapshot_ask_prices[at],
+                        snapshot_ask_quantities[at],
+                    )  # fmt: skip
+                integers[book, LIVE] = 1
+                integers[book, HAS_SNAPSHOT] = 1
+                integers[book, SEQUENCE] = snapshot_sequence[r]
+                totals[book, SNAPSHOTS] += 1
+                changed = True
+            else:
+                previous, sequence = delta_previous[r], delta_sequence[r]
+                known = integers[book, SEQUENCE]
+                if was_live == 0:
+                    totals[book, BEFORE_SNAPSHOT] += 1
+                elif previous >= 0 and previous != known and sequence <= known:
+                    totals[book, STALE] += 1
+                elif previous > known:
+                    _close(book, integers, floats, sides)
+                    totals[book, GAPS] += 1
+                else:
+                    if not (
+                        _make_room(keys, quantities, bids, delta_bid_count[r], used)
+                        and _make_room(keys, quantities, asks, delta_ask_count[r], used)
+                    ):
+                        used[SHORT_OF] = POOL
+                        return i
+                    for at in range(delta_bids[r], delta_bids[r] + delta_bid_count[r]):
+                        _set_level(
+                            keys, quantities, bids, delta_bid_prices[at], delta_bid_quantities[at]
+                        )
+                    for at in range(delta_asks[r], delta_asks[r] + delta_ask_count[r]):
+                        _set_level(
+                            keys, quantities, asks, -delta_ask_prices[at], delta_ask_quantities[at]
+                        )
+                    integers[book, SEQUENCE] = sequence
+                    totals[book, APPLIED] += 1
+                    changed = True
+            if changed:
+                floats[book, BEST_BID] = (
+                    keys[bids[START] + bids[COUNT] - 1] if bids[COUNT] else np.nan
+                )
+                floats[book, BEST_ASK] = (
+                    -keys[asks[START] + asks[COUNT] - 1] if asks[COUNT] else np.nan
+                )
+                integers[book, TOP_TIME] = event_time[i]
+                integers[book, PENDING] = 1
+            dirty[book] = 1
+            if integers[book, LIVE] != was_live or _is_due(integers[book], event_time[i], interval):
+                _emit(
+                    i, 0, book, event_time[i], levels, integers, sides, keys, quantities,
+                    used, out, out_bids, out_asks,
+                )  # fmt: skip
+        best_bid[i] = floats[book, BEST_BID]
+        best_ask[i] = floats[book, BEST_ASK]
+        top_time[i] = integers[book, TOP_TIME]
+    return len(code)

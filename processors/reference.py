@@ -1,0 +1,127 @@
+"""The stage `reference`: one price a symbol across its venues, at each Clock pulse.
+
+The rules are in docs/processors.md. Needs what `books` fills in.
+"""
+
+import numpy as np
+
+from processors import instrument_kernel
+from processors import reference_kernel as kernel
+from processors.cells import Cells, pack_symbol, unpack_symbol
+from processors.config import ProcessorsConfig, ReferenceConfig
+from processors.emitted import emitted_table
+from processors.instruments import SPOT, Instruments
+from processors.work import Work
+from schemas.columns import Rows, item_dtypes
+
+_LAYOUT = 1
+
+
+class Reference:
+    """Median of the venues' mid prices (Stage)."""
+
+    name = "reference"
+
+    def __init__(self, instruments: Instruments) -> None:
+        self._instruments = instruments
+        self._config = ReferenceConfig()
+        self._cells = Cells(kernel.INTEGER_START, kernel.FLOAT_START, ())
+        self._used = np.zeros(2, np.int64)
+        self._fit_outputs(64)
+
+    def _fit_outputs(self, rows: int) -> None:
+        self._out = np.empty((rows, kernel.OUT_COLUMNS), np.int64)
+        self._out_floats = np.empty((rows, 2))
+        self._item_instrument = np.empty(rows, np.int64)
+        self._item_mid = np.empty(rows)
+
+    def configure(self, config: ProcessorsConfig) -> None:
+        """Go on under this configuration; it concerns only what contributes."""
+        self._config = config.reference
+
+    def process(self, work: Work) -> list[Rows]:
+        """Follow the tops of book over a batch."""
+        instruments = self._instruments
+        self._cells.fit(len(instruments))
+        scratch = np.empty(len(instruments))
+        self._used[:] = 0
+        at = 0
+        while True:
+            at = int(kernel.advance(
+                at, work.code, work.instrument, work.event_time,
+                work.best_bid, work.best_ask, work.top_time,
+                instruments.order(), instruments.symbols, instruments.kinds, SPOT,
+                1000 * self._config.stale_after_ms,
+                self._cells.integers, self._cells.floats, self._cells.dirty,
+                self._out, self._out_floats, self._item_instrument, self._item_mid,
+                scratch, self._used,
+            ))  # fmt: skip
+            if at == len(work.batch):
+                return self._emitted(work)
+            old = self._out, self._out_floats, self._item_instrument, self._item_mid
+            self._fit_outputs(2 * len(self._out) + len(instruments))
+            new = self._out, self._out_floats, self._item_instrument, self._item_mid
+            for before, after in zip(old, new, strict=True):
+                after[: len(before)] = before
+
+    def _emitted(self, work: Work) -> list[Rows]:
+        rows, items = self._used
+        if not rows:
+            return []
+        out = self._out[:rows]
+        table = emitted_table(
+            "ReferencePrice",
+            work,
+            out[:, kernel.OUT_EVENT],
+            out[:, kernel.OUT_SEQ],
+            out[:, kernel.OUT_INSTRUMENT],
+        )
+        table["price"] = self._out_floats[:rows, kernel.OUT_PRICE]
+        table["dispersion_bps"] = self._out_floats[:rows, kernel.OUT_DISPERSION]
+        table["venues_start"] = out[:, kernel.OUT_START]
+        table["venues_count"] = out[:, kernel.OUT_COUNT]
+        venues = np.zeros(items, item_dtypes("ReferencePrice")["venues"])
+        spans = self._instruments.spans[self._item_instrument[:items]]
+        venues["venue_start"] = spans[:, instrument_kernel.VENUE_START]
+        venues["venue_length"] = spans[:, instrument_kernel.VENUE_LENGTH]
+        venues["mid_price"] = self._item_mid[:items]
+        return [
+            Rows(
+                "reference",
+                "ReferencePrice",
+                table,
+                {"ReferencePrice.venues": venues},
+                self._instruments.text,
+            )
+        ]
+
+    def changed(self) -> set[str]:
+        """Symbols whose tops of book changed since the last call."""
+        return self._cells.changed(self._instruments)
+
+    def snapshot(self, symbol: str) -> bytes:
+        """The tops of book of a symbol."""
+        return pack_symbol(_LAYOUT, self._instruments, self._known(symbol), self._cells.pack)
+
+    def restore(self, symbol: str, state: bytes) -> None:
+        """Take over the tops of book of a symbol."""
+        for venue, body in unpack_symbol(self.name, symbol, _LAYOUT, state):
+            instrument = self._instruments.add(venue, symbol.encode())
+            self._cells.fit(instrument + 1)
+            self._cells.unpack(instrument, body)
+
+    def forget(self, symbol: str) -> None:
+        """Drop the tops of book of a symbol."""
+        for instrument in self._known(symbol):
+            self._cells.reset(instrument)
+
+    def counts(self) -> dict[str, int]:
+        """Nothing is counted."""
+        return {}
+
+    def _known(self, symbol: str) -> list[int]:
+        return [
+            i
+            for i in self._instruments.of_symbol(symbol)
+            if i < len(self._cells.dirty) and not self._cells.is_blank(i)
+        ]
