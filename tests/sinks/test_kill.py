@@ -1,5 +1,6 @@
 """Kill -9 of the sink's process at any instant loses nothing and stores nothing twice."""
 
+import json
 import os
 import random
 import signal
@@ -8,8 +9,6 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from time import sleep
-
-import pytest
 
 from sinks.config import DatabaseConfig
 from sinks.storage import Connection
@@ -91,47 +90,46 @@ def test_kills_at_random_instants_are_harmless(
     assert len(dead_letters(market_tape)) == 3
 
 
-@on_plain_postgresql
-def test_sigterm_ends_the_sink_in_order(
-    stack: Stack, market_tape: Tape, config: DatabaseConfig
-) -> None:
-    with sink_process(stack, market_tape, config) as process:
-        market_tape.send("tape", 0, *Market(23).inputs(50))
-        until(lambda: offset(config, market_tape) >= 50, 60)
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(20) == 0
-
-
-def test_unknown_sink_is_refused_by_name(stack: Stack) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "tape", "sink", "oracle"],
-        env=stack.environment,
+def tape_command(
+    stack: Stack, config: DatabaseConfig, *arguments: str
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "tape", *arguments],
+        env=stack.environment | {"TAPE_DATABASE__URL": config.url.get_secret_value()},
         capture_output=True,
         text=True,
         check=False,
     )
+
+
+@on_plain_postgresql
+def test_unknown_sink_is_refused_by_name(stack: Stack, config: DatabaseConfig) -> None:
+    done = tape_command(stack, config, "sink", "oracle")
     assert done.returncode == 2
     assert "no sink 'oracle'" in done.stderr
 
 
 @on_plain_postgresql
-@pytest.mark.parametrize(
-    "command", [["verify", "timescale", "--json"], ["rebuild", "bars", "--json"]]
-)
-def test_commands_print_one_json_object(
-    stack: Stack, market_tape: Tape, config: DatabaseConfig, command: list[str]
+def test_commands_print_one_json_object_and_sigterm_ends_the_sink_in_order(
+    stack: Stack, market_tape: Tape, config: DatabaseConfig
 ) -> None:
-    import json
-
-    environment = stack.environment | {"TAPE_DATABASE__URL": config.url.get_secret_value()}
-    with sink_process(stack, market_tape, config):
+    with sink_process(stack, market_tape, config) as process:
         market_tape.send("tape", 0, *Market(24).inputs(20))
-        done = subprocess.run(
-            [sys.executable, "-m", "tape", "--tape", market_tape.name, *command],
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
+        verified = tape_command(
+            stack, config, "--tape", market_tape.name, "verify", "timescale", "--json"
         )
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["tape"] == market_tape.name
+        assert verified.returncode == 0, verified.stderr
+        assert json.loads(verified.stdout)["verified"] is True
+        rebuilt = tape_command(
+            stack, config, "--tape", market_tape.name, "rebuild", "tape", "--json"
+        )
+        assert rebuilt.returncode == 0, rebuilt.stderr
+        assert json.loads(rebuilt.stdout)["rows"] == json.loads(verified.stdout)["rows"]
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
+    with connect(config.url.get_secret_value()) as connection:
+        connection.execute(f"DELETE FROM {market_tape.name}.trades")
+    differs = tape_command(stack, config, "--tape", market_tape.name, "verify", "tape", "--json")
+    assert differs.returncode == 1
+    assert "is missing in the table" in differs.stderr
+    assert json.loads(differs.stdout)["verified"] is False
