@@ -95,7 +95,7 @@ def _print(outcome: Outcome, settings: Settings, console: Console) -> None:
     table.add_column("events", justify="right")
     table.add_column("SHA-256")
     table.add_column("")
-    for proof in outcome.replay.proofs:
+    for proof in (proof for proof in outcome.replay.proofs if proof.records):
         table.add_row(
             proof.topic,
             str(proof.partition),

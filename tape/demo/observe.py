@@ -58,9 +58,10 @@ class Observer(threading.Thread):
         """Read until `stop`."""
         try:
             while not self._over.is_set():
-                for message in self._consumer.consume(500, timeout=_POLL_S):
-                    if message.error() is None and message.value():
-                        self._take(message.value(), message.partition())
+                # `consume` would wait to fill its number; `poll` gives what is there at once.
+                message = self._consumer.poll(_POLL_S)
+                if message is not None and message.error() is None and message.value():
+                    self._take(message.value(), message.partition())
         except SchemaError as error:
             self.failure = str(error)
         finally:
