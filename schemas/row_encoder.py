@@ -80,6 +80,11 @@ class _Doubles(dict[int, Callable[..., bytes]]):
         return pack
 
 
+def header(schema_id: int) -> bytes:
+    """What comes before the Avro bytes of a Kafka value: 0 and the schema id."""
+    return struct.pack(">bI", 0, schema_id)
+
+
 @cache
 def compiled(record: str) -> Encode:
     """The encoder of a record, in the newest version of its schema."""

@@ -9,6 +9,7 @@ from schemas.catalogue import EVERY_SYMBOL, TAPE, kafka_name
 from schemas.errors import StoreError
 from schemas.events import Event
 from schemas.registry import SchemaIds
+from schemas.row_encoder import Encode, compiled, header
 from schemas.rows import encode
 from streams.config import KafkaConfig
 from streams.kafka import client_config
@@ -53,11 +54,12 @@ class TapeWriter:
         partitions: int,
         skip: Skip | None = None,
     ) -> None:
+        self._name = tape
         self._topic = kafka_name(tape, TAPE)
         self._bootstrap = kafka.bootstrap
         self._partitions = partitions
         self._ids = ids
-        self._schema_ids: dict[type[Event], int] = {}
+        self._encoders: dict[type[Event], tuple[Encode, bytes]] = {}
         self._keys: dict[str, tuple[bytes, int]] = {}
         self._failed: list[str] = []
         self._skip = skip
@@ -84,6 +86,12 @@ class TapeWriter:
         time_ms = event.event_time // 1000  # type: ignore[attr-defined]  # all of the tape's have
         self._produce(partition, _EVERY, self._encoded(event), time_ms)
 
+    def write_beside(self, topic: str, key: bytes, event: Event) -> None:
+        """Write an event to partition 0 of another topic of this tape, by its logical name."""
+        value = encode(event, self._ids.id(topic, type(event).__name__))
+        time_ms = event.event_time // 1000  # type: ignore[attr-defined]  # by the callers
+        self._send(kafka_name(self._name, topic), 0, key, value, time_ms)
+
     def flush(self) -> None:
         """Wait until all is acknowledged; StoreError when something was not."""
         left = self._producer.flush(_FLUSH_S)
@@ -93,24 +101,30 @@ class TapeWriter:
 
     def _encoded(self, event: Event) -> bytes:
         kind = type(event)
-        schema_id = self._schema_ids.get(kind)
-        if schema_id is None:
-            schema_id = self._schema_ids[kind] = self._ids.id(TAPE, kind.__name__)
-        return encode(event, schema_id)
+        known = self._encoders.get(kind)
+        if known is None:
+            name = kind.__name__
+            known = (compiled(name), header(self._ids.id(TAPE, name)))
+            self._encoders[kind] = known
+        encode_one, head = known
+        return encode_one(event, head)
 
     def _produce(self, partition: int, key: bytes, value: bytes, time_ms: int) -> None:
         if self._skip is not None and self._skip(partition, key, value, time_ms):
             return
+        self._send(self._topic, partition, key, value, time_ms)
+
+    def _send(self, topic: str, partition: int, key: bytes, value: bytes, time_ms: int) -> None:
         while True:
             try:
-                self._producer.produce(self._topic, value, key, partition, timestamp=time_ms)
+                self._producer.produce(topic, value, key, partition, timestamp=time_ms)
                 break
             except BufferError:
                 # The broker is slower than we are: wait for its acknowledgements.
                 self._producer.poll(_WAIT_S)
                 self._check()
             except KafkaException as error:
-                raise StoreError(f"{self._topic}: Kafka refused a record: {error}") from None
+                raise StoreError(f"{topic}: Kafka refused a record: {error}") from None
         self.written += 1
         if self.written % _POLL_EVERY == 0:
             self._producer.poll(0)

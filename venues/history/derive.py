@@ -25,8 +25,8 @@ class Tally:
     """What an import has derived so far."""
 
     frames: int = 0
-    records: Counter[tuple[str, str, str]] = field(default_factory=Counter)
-    """By venue, symbol and record type; "" and "" for global events."""
+    recorded: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    """Events that files held as such, by venue, symbol and record; the feed counts its own."""
     gaps: Counter[tuple[str, str]] = field(default_factory=Counter)
     pulses: int = 0
     dead_letters: int = 0
@@ -41,13 +41,12 @@ def derive(
     `files` are the names of the files, which dead letters give with the line.
     """
     clock = EventClock()
-    records, gaps, newest = tally.records, tally.gaps, 0
+    newest = 0
     for time, stream, line, what in reads:
-        # Any: every event of the tape that a venue causes has a venue, a symbol and times.
-        events: Sequence[Any]
         if isinstance(what, Frame):
+            # Any: every event that a venue causes has a venue, a symbol and times.
             tally.frames += 1
-            events = feed.receive(what)
+            events: Sequence[Any] = feed.receive(what)
             if feed.refused:
                 for letter in _take(feed):
                     tally.dead_letters += 1
@@ -58,6 +57,7 @@ def derive(
             continue
         else:
             events = (what,)
+            tally.recorded[what.venue, what.symbol, type(what).__name__] += 1
         ticks = isinstance(what, Frame | Trade)
         for event in events:
             event_time = event.event_time
@@ -67,15 +67,10 @@ def derive(
                     yield Clock(event_time=pulse, receive_time=time)
             if event_time > newest:
                 newest = tally.newest_event_time = event_time
-            record = type(event)
-            records[event.venue, event.symbol, record.__name__] += 1
             if isinstance(event, FeedStatus) and event.status == "GAP":
-                gaps[event.venue, event.symbol] += 1
+                tally.gaps[event.venue, event.symbol] += 1
             yield event
-    held: Sequence[Any] = feed.finish()
-    for event in held:
-        records[event.venue, event.symbol, type(event).__name__] += 1
-        yield event
+    yield from feed.finish()
 
 
 def _take(feed: Feed) -> list[DeadLetter]:

@@ -11,7 +11,8 @@ from venues.history.names import Hints
 from venues.history.reads import PAYLOAD_LIMIT, Refused, Stream
 
 _LINE = re.compile(rb"\d{19} \{")
-_DEPTH_STREAM = re.compile(rb'\{"stream":"([a-z0-9_]+)@depth')
+_DEPTH = re.compile(rb'\d{19} \{"stream":"([a-z0-9_]+)@depth')
+_SNAPSHOT = b'{"lastUpdateId"'
 # Lines looked at to tell the market: its depth updates come several a second.
 _LOOK = 10_000
 # Where each market's REST snapshots come from; a recorded one does not say.
@@ -29,32 +30,39 @@ def looks_like_one(lines: list[bytes]) -> bool:
 
 def read(source: SourceFile, hints: Hints, stream: int, on_read: OnRead = no_progress) -> Stream:
     """The frames of a capture, line by line; lines of another form are refused by number."""
-    return numbered(stream, _frames(source, hints.venue or _venue(source), on_read))
+    venue, symbols = _look(source)
+    if not (hints.venue or venue):
+        raise ConfigError(
+            f"{source.path}: its first {_LOOK} lines have no depth update that tells the market: "
+            f"give --venue (one of {', '.join(_DEPTH_URL)})"
+        )
+    return numbered(stream, _frames(source, hints.venue or venue, symbols, on_read))
 
 
-def _venue(source: SourceFile) -> str:
-    """The market by what only its messages have; ConfigError if the first lines do not tell.
+def _look(source: SourceFile) -> tuple[str, set[bytes]]:
+    """The market by what only its messages have ("": they do not tell), and the books' symbols.
 
     COIN-M messages name the pair (`ps`); USD-M depth updates name the previous update (`pu`);
     spot depth updates have neither.
     """
+    venue = ""
+    symbols: set[bytes] = set()
     with source.open() as file:
         for _, line in zip(range(_LOOK), file, strict=False):
-            if b'"ps":"' in line:
-                return "binance-coinm"
-            if b'"depthUpdate"' in line and _LINE.match(line):
-                return "binance-usdm" if b'"pu":' in line else "binance-spot"
-    raise ConfigError(
-        f"{source.path}: its first {_LOOK} lines have no depth update that tells the market: "
-        "give --venue (binance-spot, binance-usdm or binance-coinm)"
-    )
+            depth = _DEPTH.match(line)
+            if depth:
+                symbols.add(depth[1])
+            if not venue and b'"ps":"' in line:
+                venue = "binance-coinm"
+            elif not venue and depth:
+                venue = "binance-usdm" if b'"pu":' in line else "binance-spot"
+    return venue, symbols
 
 
 def _frames(
-    source: SourceFile, venue: str, on_read: OnRead
+    source: SourceFile, venue: str, symbols: set[bytes], on_read: OnRead
 ) -> Iterator[tuple[int, int, Frame | Refused]]:
     connection = source.sha256[:12]
-    symbols: set[bytes] = set()
     newest = 0
     with source.open(on_read) as file:
         for number, line in enumerate(file, start=1):
@@ -65,9 +73,7 @@ def _frames(
                     yield newest, number, _refused(line, newest, venue)
                 continue
             newest = int(stamp) // 1000
-            if not data.startswith(b'{"lastUpdateId"'):
-                if len(symbols) < 2 and (found := _DEPTH_STREAM.match(data)):
-                    symbols.add(found[1])
+            if not data.startswith(_SNAPSHOT):
                 yield newest, number, Frame(venue, connection, newest, data)
             elif len(symbols) == 1:
                 (symbol,) = symbols

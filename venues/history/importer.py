@@ -55,7 +55,7 @@ class _Derivation:
 
     def summary(self, written: Written) -> dict[str, Any]:
         files = list(zip(self.files, self.formats, strict=True))
-        return summary(files, self.tally, self.feed.ignored, written)
+        return summary(files, self.tally, self.feed, written)
 
 
 def _open(files: Sequence[SourceFile], hints: Hints, on_read: OnRead) -> _Derivation:
@@ -99,20 +99,20 @@ def run(
     if started is None:
         _refuse_going_back(derivation, target, ends)
         started = _record(identity, new, "STARTED", ends, "")
-        ledger.write(started)
-        existing, letters = None, Counter[bytes]()
+        writer = ImportWriter(target, None, Counter())
+        writer.record(started)
     else:
-        starts = started.start_offsets
-        existing = Existing(target.kafka, target.ids, target.tape, starts, ends)
-        letters = dead_letters(target.kafka, target.tape)
-    written = _write(derivation.events(), target, existing, letters)
-    done = derivation.summary(written)
-    ledger.write(_record(identity, new, "COMPLETED", started.start_offsets, json.dumps(done)))
+        existing = Existing(target.kafka, target.ids, target.tape, started.start_offsets, ends)
+        writer = ImportWriter(target, existing, dead_letters(target.kafka, target.tape))
+    for event in derivation.events():
+        writer.write(event)
+    done = derivation.summary(writer.finish())
+    writer.record(_record(identity, new, "COMPLETED", started.start_offsets, json.dumps(done)))
     return {"import_id": identity, "already_imported": known, **done}
 
 
 def _nothing() -> dict[str, Any]:
-    return summary([], Tally(), {}, Written())
+    return summary([], Tally(), Feed(), Written())
 
 
 def _interrupted(ledger: Ledger, identity: str) -> Import | None:
@@ -159,12 +159,3 @@ def _record(
         start_offsets=list(offsets),
         summary=text,
     )
-
-
-def _write(
-    events: Iterator[Event], target: Target, existing: Existing | None, letters: Counter[bytes]
-) -> Written:
-    writer = ImportWriter(target, existing, letters)
-    for event in events:
-        writer.write(event)
-    return writer.finish()

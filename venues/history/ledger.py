@@ -3,20 +3,13 @@
 import hashlib
 from collections.abc import Sequence
 
-from confluent_kafka import Producer
-
 from schemas import rows
-from schemas.catalogue import kafka_name
-from schemas.errors import StoreError
 from schemas.events import Import
 from schemas.registry import SchemaIds
 from streams import log
 from streams.config import KafkaConfig
-from streams.producer import producer_config
 from venues.history.files import SourceFile
 from venues.history.names import Hints
-
-_WAIT_S = 30.0
 
 
 def import_id(files: Sequence[SourceFile], hints: Hints) -> str:
@@ -29,9 +22,6 @@ class Ledger:
     """Imports of one tape, newest record of each."""
 
     def __init__(self, kafka: KafkaConfig, ids: SchemaIds, tape: str) -> None:
-        self._kafka = kafka
-        self._ids = ids
-        self._topic = kafka_name(tape, "imports")
         self._newest: dict[str, Import] = {}
         for batch in log.read(kafka, tape, "imports", 0, 0, None):
             for index in range(len(batch)):
@@ -49,19 +39,3 @@ class Ledger:
     def interrupted(self) -> Import | None:
         """The import that was started and not completed, if there is one."""
         return next((r for r in self._newest.values() if r.status == "STARTED"), None)
-
-    def write(self, record: Import) -> None:
-        """Put an import's progress on the topic; StoreError when it was not acknowledged."""
-        failed: list[str] = []
-        producer = Producer(producer_config(self._kafka))
-        producer.produce(
-            self._topic,
-            key=record.import_id.encode(),
-            value=rows.encode(record, self._ids.id("imports", "Import")),
-            partition=0,
-            timestamp=record.event_time // 1000,
-            on_delivery=lambda error, _: failed.append(str(error)) if error else None,
-        )
-        if producer.flush(_WAIT_S) or failed:
-            raise StoreError(f"{self._topic}: not acknowledged by Kafka {failed}; run it again")
-        self._newest[record.import_id] = record

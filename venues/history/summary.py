@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from venues.feed import Feed
 from venues.history.derive import Tally
 from venues.history.files import SourceFile
 
@@ -23,19 +24,20 @@ class Written:
 def summary(
     files: Sequence[tuple[SourceFile, str]],
     tally: Tally,
-    ignored: Mapping[tuple[str, str], int],
+    feed: Feed,
     written: Written,
 ) -> dict[str, Any]:
     """Counts by venue, symbol and record type, and whatever was not taken as it came."""
+    counts = tally.recorded + feed.counts
     return {
         "files": [
             {"file": file.name, "sha256": file.sha256, "format": form} for file, form in files
         ],
         "frames": tally.frames,
-        "events": sum(tally.records.values()),
-        "counts": _nested(tally.records),
+        "events": counts.total(),
+        "counts": _nested(counts),
         "gaps": _nested(tally.gaps),
-        "ignored": _nested(ignored),
+        "ignored": _nested(feed.ignored),
         "dead_letters": tally.dead_letters,
         "clock_pulses": tally.pulses,
         "newest_event_time": tally.newest_event_time,

@@ -3,19 +3,13 @@
 from collections import Counter
 from dataclasses import dataclass
 
-from confluent_kafka import Producer
-
-from schemas.catalogue import kafka_name
-from schemas.errors import StoreError
-from schemas.events import DeadLetter, Event
+from schemas.events import DeadLetter, Event, Import
 from schemas.registry import SchemaIds
 from schemas.rows import encode
 from streams.config import KafkaConfig
-from streams.producer import TapeWriter, producer_config
+from streams.producer import TapeWriter
 from venues.history.existing import Existing
 from venues.history.summary import Written
-
-_FLUSH_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +23,7 @@ class Target:
 
 
 class ImportWriter:
-    """Puts events on the tape and dead letters on their topic.
+    """Puts events on the tape, dead letters and the import's own progress on their topics.
 
     `existing` and `letters` are what an interrupted run of the same import left: each record
     that is there already is not written again.
@@ -38,8 +32,10 @@ class ImportWriter:
     def __init__(self, target: Target, existing: Existing | None, letters: Counter[bytes]) -> None:
         self._existing = existing
         self._resuming = [existing is not None] * target.partitions
-        self._letters = _Letters(target, letters)
+        self._letters = letters
+        self._letter_id = target.ids.id("dead_letters", "DeadLetter")
         self._already_there = 0
+        self._beside = 0
         self._tape = TapeWriter(
             target.kafka,
             target.ids,
@@ -48,20 +44,34 @@ class ImportWriter:
             skip=None if existing is None else self._is_there,
         )
 
+    def record(self, progress: Import) -> None:
+        """Put the import's progress on `imports`, acknowledged when this returns.
+
+        All written before it is acknowledged then, too; StoreError when something was not.
+        """
+        self._tape.flush()
+        self._tape.write_beside("imports", progress.import_id.encode(), progress)
+        self._tape.flush()
+        self._beside += 1
+
     def write(self, event: Event) -> None:
         """Write one event; StoreError when Kafka refused an earlier one."""
-        if isinstance(event, DeadLetter):
-            self._letters.write(event)
-        else:
+        if not isinstance(event, DeadLetter):
             self._tape.write(event)
+            return
+        value = encode(event, self._letter_id)
+        if self._letters[value]:
+            self._letters[value] -= 1
+            self._already_there += 1
+        else:
+            self._tape.write_beside("dead_letters", event.topic.encode(), event)
 
     def finish(self) -> Written:
         """Wait until all is acknowledged; StoreError when something was not."""
         self._tape.flush()
-        self._letters.flush()
         return Written(
-            records=self._tape.written + self._letters.written,
-            already_there=self._already_there + self._letters.already_there,
+            records=self._tape.written - self._beside,
+            already_there=self._already_there,
             foreign=0 if self._existing is None else self._existing.foreign,
         )
 
@@ -74,46 +84,3 @@ class ImportWriter:
             return True
         self._resuming[partition] = False
         return False
-
-
-class _Letters:
-    """Dead letters on their way; those in `there` are there already, each as often as counted."""
-
-    def __init__(self, target: Target, there: Counter[bytes]) -> None:
-        self._topic = kafka_name(target.tape, "dead_letters")
-        self._schema_id = target.ids.id("dead_letters", "DeadLetter")
-        self._there = there
-        self._failed: list[str] = []
-        self._producer = Producer(
-            producer_config(target.kafka) | {"on_delivery": self._on_delivery}
-        )
-        self.written = 0
-        self.already_there = 0
-
-    def write(self, letter: DeadLetter) -> None:
-        value = encode(letter, self._schema_id)
-        if self._there[value]:
-            self._there[value] -= 1
-            self.already_there += 1
-            return
-        time_ms = letter.event_time // 1000
-        while True:
-            try:
-                self._producer.produce(
-                    self._topic, value, letter.topic.encode(), 0, timestamp=time_ms
-                )
-                break
-            except BufferError:
-                self._producer.poll(0.05)
-        self.written += 1
-
-    def flush(self) -> None:
-        if self._producer.flush(_FLUSH_S) or self._failed:
-            raise StoreError(
-                f"{self._topic}: dead letters were not acknowledged ({self._failed[:1]}); when "
-                "Kafka is well, run the same import again: it goes on"
-            )
-
-    def _on_delivery(self, error: object, _message: object) -> None:
-        if error is not None:
-            self._failed.append(str(error))
