@@ -14,9 +14,7 @@ class KafkaConfig(_Section):
 
     bootstrap: str = ""
     """host:port[,host:port]; empty: the local stack's broker."""
-    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = (
-        "PLAINTEXT"
-    )
+    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
     sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "PLAIN"
     sasl_username: str = ""
     sasl_password: SecretStr = SecretStr("")
@@ -46,6 +44,8 @@ class WorkerConfig(_Section):
     """Most records of one partition processed at once."""
     linger_ms: Annotated[float, Field(ge=0)] = 0.0
     """How long the producer waits to fill a batch; 0 for lowest latency."""
+    session_timeout_s: Annotated[float, Field(ge=6)] = 10.0
+    """A worker not heard of for so long loses its partitions to the others."""
 
 
 class TelemetryConfig(_Section):

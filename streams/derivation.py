@@ -9,6 +9,7 @@ from processors.config import VERSION
 from processors.pipeline import Pipeline
 from schemas import catalogue
 from schemas.columns import Batch
+from schemas.errors import SchemaError
 from schemas.registry import SchemaIds
 from streams import log, recovery, snapshots
 from streams.config import KafkaConfig
@@ -57,9 +58,7 @@ class Derivation:
         self.blocked: str | None = None
         kafka, ids, tape = tools.kafka, tools.ids, tools.tape
         self.snapshot = snapshots.newest(kafka, ids, tape, partition) or Snapshot()
-        for (stage, symbol), state in self.snapshot.states.items():
-            self.pipeline.restore(stage, symbol, state)
-        self.snapshot.states.clear()
+        self._restore()
         self.snapshot_at = time.monotonic()
         self.event_time = self.snapshot.event_time
         first, self._checked_to = log.bounds(kafka, tape, catalogue.TAPE, partition)
@@ -110,6 +109,17 @@ class Derivation:
         if self.blocked is not None:
             self.blocked = None
             self._compare_configuration()
+
+    def _restore(self) -> None:
+        """Take over the snapshot's states; begin anew where this version cannot read them."""
+        try:
+            for (stage, symbol), state in self.snapshot.states.items():
+                self.pipeline.restore(stage, symbol, state)
+        except SchemaError as error:
+            _log.warning("snapshot_unreadable", partition=self.partition, reason=str(error))
+            self.pipeline = Pipeline()
+            self.snapshot.tape_offset = 0
+        self.snapshot.states.clear()
 
     def _derive(self, records: Records) -> None:
         tools = self._tools

@@ -34,11 +34,10 @@ from streams.transport import portions_topic, url_of
 
 _log = logger("streams.worker")
 
-SESSION_S = 10.0
-HEARTBEAT_S = 1.0
-# A member that was not confirmed for so long may have lost its partitions: it stops deriving
-# before the group gives them to another.
-_LEASE_S = SESSION_S - 2.0
+_HEARTBEAT_S = 1.0
+# A member that was not confirmed for so long, less this, may have lost its partitions: it stops
+# deriving before the group gives them to another.
+_LEASE_MARGIN_S = 2.0
 _REBALANCE_S = 60.0
 _RECOVERY_S = 600.0
 _TICK_S = 0.1
@@ -131,8 +130,8 @@ class Worker:
             topic_allow_declare=False,
             stream_wait_empty=False,
             stream_recovery_delay=0,
-            broker_session_timeout=SESSION_S,
-            broker_heartbeat_interval=HEARTBEAT_S,
+            broker_session_timeout=parts.config.session_timeout_s,
+            broker_heartbeat_interval=_HEARTBEAT_S,
             broker_rebalance_timeout=_REBALANCE_S,
             # Faust gives recovery no more time than a request.
             broker_request_timeout=_RECOVERY_S,
@@ -188,7 +187,8 @@ class Worker:
                 self._stray.add(other.partition)
 
     def _lease_is_over(self) -> bool:
-        return bool(self._app.consumer.unconfirmed_for_s() > _LEASE_S)
+        limit = self._parts.config.session_timeout_s - _LEASE_MARGIN_S
+        return bool(self._app.consumer.unconfirmed_for_s() > limit)
 
     async def _positions(self, assigned: set[TP]) -> Mapping[TP, int]:
         """Recover what is newly assigned; where each partition is to be read from."""
