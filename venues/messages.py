@@ -7,7 +7,8 @@ import msgspec
 from msgspec import Meta
 
 from schemas.errors import VenueError
-from schemas.events import Event
+from schemas.events import Event, FeedStatus
+from venues.symbols import Listing
 
 # The bounds keep NaN and infinity out; msgspec checks them in C at no cost that is measured.
 Number = Annotated[float, Meta(ge=0.0, le=1e300)]
@@ -55,3 +56,37 @@ def optional_micros(value: Text | None) -> int | None:
     """Milliseconds to microseconds; None for an empty or zero time."""
     found = optional_number(value)
     return int(found) * 1000 if found else None
+
+
+class Claims:
+    """Which of several channels that say the same is taken of an instrument: the first seen.
+
+    Two depths of a book, or single and aggregated trades, would mix up each other's sequences
+    or count twice.
+    """
+
+    def __init__(self) -> None:
+        self._channels: dict[tuple[str, str, str], str] = {}
+
+    def claim(self, venue: str, name: str, kind: str, channel: str) -> bool:
+        """Whether this channel is the one taken of `kind` (book, trades) of an instrument."""
+        return self._channels.setdefault((venue, name, kind), channel) == channel
+
+    def claimed(self, venue: str, name: str, kind: str) -> bool:
+        """Whether any channel of this kind was seen."""
+        return (venue, name, kind) in self._channels
+
+
+def notice(
+    listing: Listing, event_time: int, receive_time: int, channel: str, reason: str
+) -> FeedStatus:
+    """Something to know of a feed that leaves its book as it is."""
+    return FeedStatus(
+        venue=listing.venue,
+        symbol=listing.symbol,
+        event_time=event_time,
+        receive_time=receive_time,
+        status="OTHER",
+        channel=channel,
+        reason=reason,
+    )

@@ -33,6 +33,8 @@ class _Book:
     """A GAP or LOST was announced that no snapshot has healed."""
     strict: bool = False
     """The venue's sequence may go back, so what goes back is not merely old."""
+    streamed: bool = False
+    """A stream of it was seen, whose sequences are what counts."""
     recent: deque[int] = field(default_factory=lambda: deque(maxlen=REMEMBER))
 
 
@@ -55,6 +57,7 @@ class Tracker:
         if book is None:
             book = self._book(delta.venue, delta.symbol)
             self._unknown.add((delta.venue, delta.symbol))
+        book.streamed = True
         if not book.live:
             self._wait(book, delta, out)
         elif delta.previous_sequence == book.sequence or delta.previous_sequence < 0:
@@ -65,15 +68,27 @@ class Tracker:
         else:
             self._follow(book, delta, out)
 
-    def snapshot(self, snapshot: BookSnapshot, out: list[Event], requested: bool = False) -> bool:
-        """Begin a book anew, then follow what was held for it.
+    def requested(self, snapshot: BookSnapshot, out: list[Event]) -> bool:
+        """A snapshot that answers a request; False for one that is of no use and left out.
 
-        `requested`: it answers a request and may be older than the book; then it is of no use
-        and False is returned.
+        It may be older than the book, and only Binance numbers it as it does the stream.
         """
         book = self._book(snapshot.venue, snapshot.symbol)
-        if requested and book.live and snapshot.sequence <= book.sequence:
+        bridges = book.venue.startswith("binance")
+        if book.streamed and not bridges:
             return False
+        if book.live and snapshot.sequence <= book.sequence:
+            return False
+        self._begin(book, snapshot, out)
+        return True
+
+    def snapshot(self, snapshot: BookSnapshot, out: list[Event]) -> None:
+        """Begin a book anew by a snapshot of its stream, then follow what was held for it."""
+        book = self._book(snapshot.venue, snapshot.symbol)
+        book.streamed = True
+        self._begin(book, snapshot, out)
+
+    def _begin(self, book: _Book, snapshot: BookSnapshot, out: list[Event]) -> None:
         out.append(snapshot)
         held, book.held = book.held or [], None
         usable = not held or self._bridges(book, snapshot.sequence, held)
@@ -86,7 +101,6 @@ class Tracker:
             book.broken = False
         for delta in held:
             self.delta(delta, out)
-        return True
 
     def lose(self, status: FeedStatus) -> None:
         """A GAP or LOST that was seen elsewhere: the book is unknown from here on."""

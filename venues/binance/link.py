@@ -10,7 +10,7 @@ from msgspec import Struct
 from schemas.errors import VenueError
 from schemas.events import Event
 from venues.binance import stream
-from venues.messages import Ignored, Parsed, decoder
+from venues.messages import Claims, Ignored, Parsed, decoder
 from venues.symbols import Names
 
 T = TypeVar("T")
@@ -26,6 +26,7 @@ class Head(Struct):
     """What tells the kind of a message without a stream's name."""
 
     e: str = ""
+    s: str = ""
     stream: str = ""
     data: msgspec.Raw = msgspec.Raw()
     u: msgspec.Raw = msgspec.Raw()
@@ -54,11 +55,16 @@ _STREAMS = {"trade": "trade", "aggTrade": "aggTrade", "bookTicker": "bookTicker"
             "depth": "depthUpdate", "markPrice": "markPriceUpdate"}  # fmt: skip
 
 
+# Kinds that say the same in two ways; of an instrument the first seen is taken.
+_SAME = {"trade": "trades", "aggTrade": "trades", "depthUpdate": "book", "depth": "book"}
+
+
 class BinanceLink:
     """Reads the WebSocket messages of one connection."""
 
-    def __init__(self, names: Names) -> None:
+    def __init__(self, names: Names, claims: Claims) -> None:
         self._names = names
+        self._claims = claims
         self._routes: dict[bytes, Route] = {}
 
     def read(self, data: bytes, receive_time: int, newest: int) -> Parsed:
@@ -76,30 +82,36 @@ class BinanceLink:
 
     def _route(self, name: bytes) -> Route | None:
         """The parser of a stream that sends one message at a time of one kind, kept by name."""
-        _, _, kind = name.decode().partition("@")
+        symbol, _, kind = name.decode().partition("@")
         kind = kind.partition("@")[0]
         kind = "kline" if kind.startswith("kline_") else _STREAMS.get(kind, "")
         route = _COMBINED.get(kind)
-        if route is not None:
-            self._routes[name] = route
+        if route is None or not self._claim(symbol.upper(), kind):
+            return None
+        self._routes[name] = route
         return route
+
+    def _claim(self, symbol: str, kind: str) -> bool:
+        """Whether this kind of message is the one taken of those that say the same."""
+        what = _SAME.get(kind)
+        return what is None or self._claims.claim(self._names.venue, symbol, what, kind)
 
     def _read_any(
         self, data: bytes | msgspec.Raw, name: str, receive_time: int, newest: int
     ) -> Parsed:
-        if bytes(data[:1] if isinstance(data, bytes) else bytes(data)[:1]) == b"[":
+        if bytes(memoryview(data)[:1]) == b"[":
             return self._read_list(data, name, receive_time, newest)
         head = _head(data)
-        if head.stream and head.data:
-            return self._read_any(head.data, head.stream, receive_time, newest)
-        if head.event:
-            return self._read_any(head.event, name, receive_time, newest)
+        if within := head.data or head.event:
+            return self._read_any(within, head.stream or name, receive_time, newest)
         if partial_depth := re.fullmatch(r"(\w+)@depth(5|10|20)(@.*)?", name):
             return self._read_partial(data, partial_depth[1], receive_time, newest)
         kind = head.e or ("bookTicker" if head.u and head.B else "")
         route = _PLAIN.get(kind)
         if route is None:
             return Ignored(_unknown(head, name))
+        if not self._claim(head.s, kind):
+            return Ignored(f"{kind} beside another stream of {_SAME[kind]}")
         decode, make = route
         return make(decode(data), self._names, receive_time, newest)
 
@@ -118,6 +130,8 @@ class BinanceLink:
     def _read_partial(
         self, data: bytes | msgspec.Raw, symbol: str, receive_time: int, newest: int
     ) -> Parsed:
+        if not self._claim(symbol.upper(), "depth"):
+            return Ignored("partial depth beside another stream of book")
         message = _PARTIAL(data)
         return stream.partial(symbol.upper(), message, self._names, receive_time, newest)
 
