@@ -40,7 +40,7 @@ def examine_all(paths: Sequence[Path], on_read: OnRead = no_progress) -> list[So
 
 
 @dataclass(slots=True)
-class _Derivation:
+class Derivation:
     """Files opened and merged, and what was counted while their events are taken."""
 
     files: Sequence[SourceFile]
@@ -51,28 +51,33 @@ class _Derivation:
     tally: Tally
 
     def events(self) -> Iterator[Event]:
+        """What goes onto the tape, in its order, with dead letters between."""
         return derive(self.reads, [file.name for file in self.files], self.feed, self.tally)
 
     def summary(self, written: Written) -> dict[str, Any]:
+        """What was counted while the events were taken."""
         files = list(zip(self.files, self.formats, strict=True))
         return summary(files, self.tally, self.feed, written)
 
 
-def _open(files: Sequence[SourceFile], hints: Hints, on_read: OnRead) -> _Derivation:
+def open_files(
+    files: Sequence[SourceFile], hints: Hints, on_read: OnRead = no_progress
+) -> Derivation:
+    """Files by their readers, merged by receive time; ConfigError as the readers raise it."""
     opened = [
         open_stream(file, hints, index * STREAMS_A_FILE, on_read)
         for index, file in enumerate(files)
     ]
     first, reads = first_and_rest(merge([stream for _, stream in opened]))
     formats = [form.name for form, _ in opened]
-    return _Derivation(files, formats, first, reads, Feed(), Tally())
+    return Derivation(files, formats, first, reads, Feed(), Tally())
 
 
 def dry_run(
     files: Sequence[SourceFile], hints: Hints, on_read: OnRead = no_progress
 ) -> dict[str, Any]:
     """What an import would write to an empty tape, without Kafka and without writing."""
-    derivation = _open(files, hints, on_read)
+    derivation = open_files(files, hints, on_read)
     for _ in derivation.events():
         pass
     return derivation.summary(Written())
@@ -94,11 +99,11 @@ def run(
         return {"already_imported": known, **_nothing()}
     identity = import_id(new, hints)
     started = _interrupted(ledger, identity)
-    derivation = _open(new, hints, on_read)
+    derivation = open_files(new, hints, on_read)
     ends = log.end_offsets(target.kafka, target.tape, catalogue.TAPE, target.partitions)
     if started is None:
         _refuse_going_back(derivation, target, ends)
-        started = _record(identity, new, "STARTED", ends, "")
+        started = progress_record(identity, new, "STARTED", ends, "")
         writer = ImportWriter(target, None, Counter())
         writer.record(started)
     else:
@@ -107,7 +112,9 @@ def run(
     for event in derivation.events():
         writer.write(event)
     done = derivation.summary(writer.finish())
-    writer.record(_record(identity, new, "COMPLETED", started.start_offsets, json.dumps(done)))
+    writer.record(
+        progress_record(identity, new, "COMPLETED", started.start_offsets, json.dumps(done))
+    )
     return {"import_id": identity, "already_imported": known, **done}
 
 
@@ -127,7 +134,7 @@ def _interrupted(ledger: Ledger, identity: str) -> Import | None:
     return started
 
 
-def _refuse_going_back(derivation: _Derivation, target: Target, ends: Sequence[int]) -> None:
+def _refuse_going_back(derivation: Derivation, target: Target, ends: Sequence[int]) -> None:
     if derivation.first is None:
         return
     newest = newest_event_time(target.kafka, target.ids, target.tape, ends)
@@ -144,13 +151,14 @@ def _moment(time_us: int) -> str:
     return datetime.fromtimestamp(time_us / 1e6, UTC).isoformat(sep=" ", timespec="seconds")
 
 
-def _record(
+def progress_record(
     identity: str,
     files: Sequence[SourceFile],
     status: Literal["STARTED", "COMPLETED"],
     offsets: Sequence[int],
     text: str,
 ) -> Import:
+    """An import's progress as it is put on `imports`, now."""
     return Import(
         import_id=identity,
         event_time=time.time_ns() // 1000,

@@ -24,8 +24,9 @@ from tests.conftest import Stack
 from tests.data import shared_data
 from tests.venues.history.kafka import records, target_of
 from venues.history import importer
+from venues.history.ledger import import_id
 from venues.history.names import Hints
-from venues.history.writer import Target
+from venues.history.writer import ImportWriter, Target
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -227,10 +228,10 @@ def interrupt(target: Target, path: Path, count: int = 40) -> int:
     """Write a file's first events as an import does that is killed; how many."""
     files = importer.examine_all([path])
     ends = log.end_offsets(target.kafka, target.tape, "tape", target.partitions)
-    writer = importer.ImportWriter(target, None, Counter())
-    identity = importer.import_id(files, Hints())
-    writer.record(importer._record(identity, files, "STARTED", ends, ""))
-    events = importer._open(files, Hints(), lambda _: None).events()
+    writer = ImportWriter(target, None, Counter())
+    identity = import_id(files, Hints())
+    writer.record(importer.progress_record(identity, files, "STARTED", ends, ""))
+    events = importer.open_files(files, Hints()).events()
     for _, event in zip(range(count), events, strict=False):
         writer.write(event)
     writer.finish()
@@ -252,7 +253,7 @@ def test_records_of_others_between_are_counted_and_the_import_is_completed(
     target: Target, tmp_path: Path
 ) -> None:
     path = candles(tmp_path / "okx_BTC_USDT-1m.json", 1_617_235_200_000)
-    events = list(importer._open(importer.examine_all([path]), Hints(), lambda _: None).events())
+    events = list(importer.open_files(importer.examine_all([path]), Hints()).events())
     foreign = interrupt(target, candles(tmp_path / "okx_ETH_USDT-1m.json", 1_617_235_200_001))
     run(target, tmp_path / "okx_ETH_USDT-1m.json")
     assert foreign == 40
@@ -267,7 +268,7 @@ def test_records_of_others_between_are_counted_and_the_import_is_completed(
 
 def test_records_of_others_after_them_stop_the_import(target: Target, tmp_path: Path) -> None:
     path = candles(tmp_path / "okx_BTC_USDT-1m.json", 1_617_235_200_000)
-    events = list(importer._open(importer.examine_all([path]), Hints(), lambda _: None).events())
+    events = list(importer.open_files(importer.examine_all([path]), Hints()).events())
     interrupt(target, path)
     writer = TapeWriter(target.kafka, target.ids, target.tape, target.partitions)
     writer.write(events[0])
