@@ -270,11 +270,12 @@ def advance(
             else:
                 previous, sequence = delta_previous[r], delta_sequence[r]
                 known = integers[book, SEQUENCE]
+                follows = previous in (-1, known)
                 if was_live == 0:
                     totals[book, BEFORE_SNAPSHOT] += 1
-                elif previous >= 0 and previous != known and sequence <= known:
+                elif not follows and sequence <= known:
                     totals[book, STALE] += 1
-                elif previous > known:
+                elif not follows and previous > known:
                     _close(book, integers, floats, sides)
                     totals[book, GAPS] += 1
                 else:

@@ -1,0 +1,208 @@
+"""Random tapes: sequences of events with all that goes wrong in the wild."""
+
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+from hypothesis import strategies as st
+
+from processors.config import (
+    INTERVAL_US,
+    BarsConfig,
+    BooksConfig,
+    ProcessorsConfig,
+    ReferenceConfig,
+)
+from schemas.events import (
+    BookDelta,
+    BookSnapshot,
+    Clock,
+    Event,
+    FeedStatus,
+    Kline,
+    MarkPrice,
+    News,
+    Quote,
+    Trade,
+)
+from tests.processors.batches import configured
+
+START_US = 1_700_000_000_000_000
+SECOND_US = 1_000_000
+
+INSTRUMENTS = (
+    ("okx-spot", "BTC-USDT"),
+    ("binance-spot", "BTC-USDT"),
+    ("bybit-linear", "BTC-USDT"),
+    ("binance-usdm", "ETH-USDT"),
+    ("elsewhere", "ETH-USDT"),
+    ("okx-inverse", "Ä-USD"),
+)
+
+CONFIGS = (
+    ProcessorsConfig(),
+    ProcessorsConfig(
+        books=BooksConfig(levels=2, emit_interval_ms=0),
+        bars=BarsConfig(intervals=("1s", "5m"), grace_ms=0),
+    ),
+    ProcessorsConfig(
+        symbols=("ETH-USDT", "Ä-USD"),
+        books=BooksConfig(levels=3),
+        reference=ReferenceConfig(stale_after_ms=60_000),
+    ),
+    ProcessorsConfig(symbols=("BTC-USDT",), books=BooksConfig(levels=1, emit_interval_ms=700)),
+)
+
+_STEPS_US = (
+    0, 0, 1_000, 1_000, 20_000, 50_000, 300_000, 999_999, SECOND_US, SECOND_US, 7 * SECOND_US,
+    61 * SECOND_US, 301 * SECOND_US, 3_700 * SECOND_US, -30_000, -400_000, -2 * SECOND_US,
+    -90 * SECOND_US,
+)  # fmt: skip
+_KLINES = {**INTERVAL_US, "15m": 900_000_000, "1d": 86_400_000_000, "1M": 1, "odd": 1}
+_ACTIONS = (
+    "trade", "trade", "trade", "delta", "delta", "delta", "delta", "snapshot", "snapshot", "quote",
+    "quote", "kline", "kline", "feed", "clock", "clock", "clock", "other",
+)  # fmt: skip
+
+
+@dataclass
+class _Builder:
+    now: int = START_US
+    sequences: dict[tuple[str, str], int] = field(default_factory=dict)
+
+    def event(self, action: str, which: int, step: int, a: int, b: int) -> Event:
+        self.now += step
+        venue, symbol = INSTRUMENTS[which]
+        common: dict[str, Any] = {
+            "venue": venue,
+            "symbol": symbol,
+            "event_time": self.now,
+            "receive_time": self.now + 3_000,
+        }
+        if action == "clock":
+            whole = self.now - self.now % SECOND_US
+            return Clock(event_time=whole, receive_time=whole + 7)
+        if action == "configure":
+            return configured(CONFIGS[a % len(CONFIGS)], self.now)
+        if action == "other":
+            return _other(common, a)
+        made: Event = getattr(self, f"_{action}")(common, a, b)
+        return made
+
+    def _trade(self, common: dict[str, Any], a: int, b: int) -> Trade:
+        return Trade(
+            **common,
+            trade_id=str(a),
+            price=math.nan if (a, b) == (13, 13) else 100.0 + 0.1 * a,
+            quantity=0.37 * b,
+            aggressor_side=("BUY", "SELL", "UNKNOWN")[a % 3],
+            kind="BLOCK" if b == 11 else "ADL" if b == 12 else "MARKET",
+            count=a % 4,
+        )
+
+    def _snapshot(self, common: dict[str, Any], a: int, b: int) -> BookSnapshot:
+        key = common["venue"], common["symbol"]
+        self.sequences[key] = self.sequences.get(key, 100) + b - 3 if b != 9 else 0
+        return BookSnapshot(
+            **common,
+            sequence=self.sequences[key],
+            depth=0,
+            bids=[(100.0 - 0.5 * j, 1.0 + j) for j in range(a)],
+            asks=[(99.0 + a / 7 + 0.5 * j, 2.0 + b) for j in range(b)],
+        )
+
+    def _delta(self, common: dict[str, Any], a: int, b: int) -> BookDelta:
+        key = common["venue"], common["symbol"]
+        known = self.sequences.get(key, 100)
+        previous, sequence = {
+            0: (known + 5, known + 9),
+            1: (known - 4, known - 2),
+            2: (-1, -1),
+            3: (known - 2, known + 2),
+            4: (known, known - 50),
+            5: (known, known),
+        }.get(a, (known, known + 1 + b))
+        self.sequences[key] = sequence
+        quantities = (0.0, 0.0, 1.5, 2.5, math.nan, -1.0) if b == 7 else (0.0, 1.5, 2.5)
+        return BookDelta(
+            **common,
+            previous_sequence=previous,
+            sequence=sequence,
+            bids=[
+                (100.0 - 0.5 * ((a * j + b) % 17), quantities[(b + j) % len(quantities)])
+                for j in range(b % 5)
+            ],
+            asks=[
+                (99.0 + 0.5 * ((b * j + a) % 17), quantities[(a + j) % len(quantities)])
+                for j in range(a % 4)
+            ],
+        )
+
+    def _quote(self, common: dict[str, Any], a: int, b: int) -> Quote:
+        return Quote(
+            **common,
+            sequence=-1,
+            bid_price=math.nan if a == 0 else 99.0 + a / 10,
+            bid_quantity=1.0,
+            ask_price=math.nan if b == 0 else 100.0 + b / 10,
+            ask_quantity=1.0,
+        )
+
+    def _kline(self, common: dict[str, Any], a: int, b: int) -> Kline:
+        interval = list(_KLINES)[b % len(_KLINES)]
+        length = _KLINES[interval]
+        return Kline(
+            **common,
+            interval=interval,
+            open_time=self.now - self.now % length - length * (a % 2),
+            open=100.0 + a,
+            high=103.0 + a,
+            low=99.0 + a - b,
+            close=101.0,
+            volume=math.nan if a == 5 else 0.7 * b,
+            notional=None if a == 6 else 70.1 * b,
+            trade_count=None if a == 7 else a,
+            taker_buy_volume=None if a == 8 else 0.3 * b,
+            closed=a != 9,
+        )
+
+    def _feed(self, common: dict[str, Any], a: int, b: int) -> FeedStatus:
+        return FeedStatus(
+            **common,
+            status=("GAP", "LOST", "RESYNCED", "CONNECTED", "OTHER")[a % 5],
+            channel=("book", "*", "quotes", "trades", "klines")[b % 5],
+            reason="",
+        )
+
+
+def _other(common: dict[str, Any], a: int) -> Event:
+    if a % 2:
+        return MarkPrice(**common, mark_price=1.0)
+    times = {name: common[name] for name in ("event_time", "receive_time")}
+    return News(**times, source="", news_id="", publisher="", title="Ä", currencies=["BTC", "Ä"])
+
+
+def tapes(max_size: int = 120, configure: bool = False) -> st.SearchStrategy[list[Event]]:
+    """Sequences of events; with switches of configuration in between if asked for."""
+    actions = (*_ACTIONS, "configure") if configure else _ACTIONS
+
+    def steps(size: int, instruments: int) -> st.SearchStrategy[list[Event]]:
+        step = st.tuples(
+            st.sampled_from(actions),
+            st.integers(0, instruments - 1),
+            st.sampled_from(_STEPS_US),
+            st.integers(0, 13),
+            st.integers(0, 13),
+        )
+        # Lists of a free size are mostly short.
+        return st.lists(step, min_size=max(1, size // 2), max_size=size).map(_build)
+
+    sizes = st.integers(1, max_size)
+    return st.tuples(sizes, st.sampled_from((1, 2, len(INSTRUMENTS)))).flatmap(
+        lambda drawn: steps(*drawn)
+    )
+
+
+def _build(steps: list[tuple[str, int, int, int, int]]) -> list[Event]:
+    builder = _Builder()
+    return [builder.event(*step) for step in steps]
