@@ -225,8 +225,8 @@ class Demo:
         if feeder.process.returncode or not printed:
             lines = feeder.log.read_text(errors="replace").splitlines()[-10:]
             raise StoreError("the input failed:\n" + "\n".join(lines))
-        counts = json.loads(printed[-1])
-        self.outcome.written = counts.get("records", counts)
+        result = json.loads(printed[-1])
+        self.outcome.written = _by_record(result["counts"]) if "counts" in result else result
 
     def _settle(self, ids: SchemaIds, running: list[children.Child]) -> None:
         settings = self._settings
@@ -272,3 +272,13 @@ class Demo:
                 settings.tape,
                 topics_of([]),
             ).run()
+
+
+def _by_record(counts: dict[str, dict[str, dict[str, int]]]) -> dict[str, int]:
+    """An import's counts by venue, symbol and record, summed to the record."""
+    total: dict[str, int] = {}
+    for symbols in counts.values():
+        for records in symbols.values():
+            for record, count in records.items():
+                total[record] = total.get(record, 0) + count
+    return total
