@@ -1,50 +1,70 @@
-"""The model's frames through the feed: nothing refused, nothing unknown, no gap."""
+"""A minute and two seconds of the model's frames through the feed: nothing refused, nothing unknown, no gap."""
 
 from collections import Counter
 
 import pytest
 
 from schemas import events
+from venues.feed import Feed
 from venues.simulator.faults import Faults
-from venues.simulator.market import Market
+from venues.simulator.listings import VENUE_NAMES
+from venues.simulator.market import DEFAULT_SYMBOLS, Market
 
-feed_module = pytest.importorskip("venues.feed")
-SECONDS = 60
+SECONDS = 62
+BOOKS = 2 * len(DEFAULT_SYMBOLS)
+# The feed takes quotes from bookTicker, orderbook.1 and bbo-tbt, so tickers add nothing here.
+NOT_TAKEN = ("response", "subscribe", "tickers")
 
 
-def test_a_minute_of_market_passes_the_feed_without_gap_or_refusal() -> None:
-    market = Market(seed=1, events_per_second=1_000.0, news_per_hour=240.0)
-    feed = feed_module.Feed()
-    records: Counter[str] = Counter()
-    gaps = []
-    end = market.start_us + SECONDS * 1_000_000
-    for frame in market.frames():
+def venues_of(exchange: str) -> tuple[str, ...]:
+    return tuple(name for name in VENUE_NAMES if name.startswith(exchange))
+
+
+def told(feed: Feed, market: Market, seconds: int, faults: Faults | None = None) -> list[object]:
+    """All events of the market's first seconds."""
+    frames = market.frames() if faults is None else faults.apply(market.frames())
+    end = market.start_us + seconds * 1_000_000
+    out: list[object] = []
+    for frame in frames:
         if frame.receive_time >= end:
             break
-        for event in feed.receive(frame):
-            records[type(event).__name__] += 1
-            if isinstance(event, events.FeedStatus) and event.status in ("GAP", "LOST"):
-                gaps.append(event)
-    for event in feed.finish():
-        records[type(event).__name__] += 1
-    assert gaps == []
-    assert list(feed.refused) == []
-    assert records["Instrument"] == 18
-    assert records["BookSnapshot"] == 18
-    kinds = {"Trade", "BookDelta", "Quote", "Kline", "MarkPrice", "Funding", "News"}
-    assert kinds <= set(records)
+        out.extend(feed.receive(frame))
+    return out
+
+
+@pytest.mark.parametrize("exchange", ["binance", "bybit", "okx"])
+def test_a_minute_of_market_passes_the_feed_without_gap_or_refusal(exchange: str) -> None:
+    market = Market(seed=1, venues=venues_of(exchange), events_per_second=350.0, news_per_hour=0.0)
+    feed = Feed()
+    found = told(feed, market, SECONDS)
+    records = Counter(type(event).__name__ for event in found)
+    statuses = {event.status for event in found if isinstance(event, events.FeedStatus)}
+    assert feed.refused == []
+    assert all(kind.startswith(NOT_TAKEN) for _, kind in feed.ignored)
+    assert statuses <= {"CONNECTED"}
     assert feed.wants_snapshot() == set()
+    assert feed.finish() == []
+    assert records["Instrument"] == BOOKS
+    assert records["BookSnapshot"] == BOOKS
+    assert records["BookDelta"] > 4 * SECONDS * BOOKS
+    assert {"Trade", "Quote", "Kline", "MarkPrice", "Funding"} <= set(records)
+    closed = [event for event in found if isinstance(event, events.Kline) and event.closed]
+    assert len(closed) == BOOKS
 
 
-def test_lost_frames_are_announced_as_gaps() -> None:
-    market = Market(seed=1, events_per_second=1_000.0)
-    feed = feed_module.Feed()
-    statuses: Counter[str] = Counter()
-    end = market.start_us + 20 * 1_000_000
-    for frame in Faults(seed=5, drop_share=0.02).apply(market.frames()):
-        if frame.receive_time >= end:
-            break
-        for event in feed.receive(frame):
-            if isinstance(event, events.FeedStatus):
-                statuses[event.status] += 1
+@pytest.mark.parametrize("exchange", ["binance", "bybit", "okx"])
+def test_lost_frames_are_announced_as_gaps(exchange: str) -> None:
+    market = Market(seed=1, venues=venues_of(exchange), events_per_second=350.0)
+    found = told(Feed(), market, 20, Faults(seed=5, drop_share=0.03))
+    statuses = Counter(event.status for event in found if isinstance(event, events.FeedStatus))
     assert statuses["GAP"] > 0
+
+
+def test_headlines_become_news() -> None:
+    market = Market(seed=2, venues=("binance-spot",), events_per_second=50.0, news_per_hour=3_600.0)
+    feed = Feed()
+    found = [event for event in told(feed, market, 30) if isinstance(event, events.News)]
+    assert feed.refused == []
+    assert len(found) > 10
+    assert all(event.receive_time > event.event_time for event in found)
+    assert all(event.currencies[0] in ("BTC", "ETH", "SOL") for event in found)
