@@ -28,10 +28,10 @@ _EPOCH_US = 946_684_800_000_000
 FIRST_TIME_US = -62_135_596_800_000_000
 END_TIME_US = 253_402_300_800_000_000
 
-_NUL, _NOT_UTF8, _NO_TIME, _TOO_LONG = 1, 2, 3, 4
+# That text is UTF-8 the decoder has made sure of.
+_NUL, _NO_TIME, _TOO_LONG = 1, 2, 3
 _REASONS = {
     _NUL: "text with a NUL character, which PostgreSQL cannot store",
-    _NOT_UTF8: "text that is not UTF-8",
     _NO_TIME: "a time outside the years 1 to 9999",
     _TOO_LONG: "text of more than 256 bytes in an indexed column",
 }
@@ -171,41 +171,11 @@ def _reason(columns: tuple[Column, ...], code: int) -> str:
 
 
 @numba.njit(cache=True)
-def _text_problem(text: Bytes, start: int, length: int) -> int:  # noqa: PLR0912 one kernel
-    """0 for UTF-8 without NUL, else the reason."""
-    i, end = start, start + length
-    while i < end:
-        first = text[i]
-        i += 1
-        if first == 0:
-            return _NUL
-        if first < 0x80:
-            continue
-        low, high = 0x80, 0xBF
-        if 0xC2 <= first <= 0xDF:
-            more = 1
-        elif 0xE0 <= first <= 0xEF:
-            more = 2
-            if first == 0xE0:
-                low = 0xA0
-            elif first == 0xED:
-                high = 0x9F
-        elif 0xF0 <= first <= 0xF4:
-            more = 3
-            if first == 0xF0:
-                low = 0x90
-            elif first == 0xF4:
-                high = 0x8F
-        else:
-            return _NOT_UTF8
-        if i + more > end:
-            return _NOT_UTF8
-        for _ in range(more):
-            if not low <= text[i] <= high:
-                return _NOT_UTF8
-            low, high = 0x80, 0xBF
-            i += 1
-    return 0
+def _has_nul(text: Bytes, start: int, length: int) -> bool:
+    found = False
+    for i in range(start, start + length):
+        found |= text[i] == 0
+    return found
 
 
 @numba.njit(cache=True)
@@ -220,8 +190,7 @@ def _size_of(
     if kind == _TIME:
         return 8 if FIRST_TIME_US <= value < END_TIME_US else -_NO_TIME
     if kind == _TEXT:
-        problem = _text_problem(text, value, length)
-        return -problem if problem else length
+        return -_NUL if _has_nul(text, value, length) else length
     if kind == _ENUM:
         return int(spans[enum_base + value, 1])
     return 1 if kind == _BOOLEAN else length

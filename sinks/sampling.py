@@ -64,16 +64,12 @@ class Sampler:
 
 
 def _text(batch: Batch, start: int, length: int) -> str:
-    return batch.text[start : start + length].tobytes().decode(errors="surrogateescape")
+    return batch.text[start : start + length].tobytes().decode()
 
 
 def _storable(series: Series) -> bool:
-    """Whether the database takes the names: UTF-8 without NUL, and not too long."""
-    return all(
-        len(name.encode(errors="surrogateescape")) <= MOST_INDEXED
-        and not any(c == "\0" or "\ud800" <= c <= "\udfff" for c in name)
-        for name in series
-    )
+    """Whether the database takes the names: no NUL, and not too long."""
+    return all("\0" not in name and len(name.encode()) <= MOST_INDEXED for name in series)
 
 
 @numba.njit(cache=True)

@@ -77,7 +77,7 @@ class _Builder:
         if kind == "enum":
             return [avro["symbols"].index(value)]
         if kind in {"string", "bytes"}:
-            data = value.encode("utf-8", "surrogateescape") if kind == "string" else value
+            data = value.encode() if kind == "string" else value
             self.text += data
             return [len(self.text) - len(data), len(data)]
         if kind == "array":

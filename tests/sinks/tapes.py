@@ -93,6 +93,7 @@ class Watched:
     """Remembers what a sink said."""
 
     rows: int = 0
+    events: int = 0
     transactions: int = 0
     refusals: int = 0
     waits: list[str] = field(default_factory=list)
@@ -111,6 +112,7 @@ class Watched:
 
     def stored(self, updates: Sequence[Update], seconds: float) -> None:
         self.transactions += 1
+        self.events += sum(sum(update.records.values()) for update in updates)
         self.rows += sum(len(rows.encoded) for update in updates for rows in update.rows)
 
     def refused(self, topic: str, count: int) -> None:
