@@ -1,4 +1,4 @@
-"""A minute and two seconds of the model's frames through the feed: nothing refused, nothing unknown, no gap."""
+"""The model's frames through the feed: nothing refused, nothing unknown, no gap."""
 
 from collections import Counter
 
