@@ -1,6 +1,7 @@
 """Prints what each file of some folders would import: `python -m venues.history.inventory DIR…`."""
 
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,8 @@ from venues.history import importer
 from venues.history.names import Hints
 
 HEAD = ("file", "format", "venue symbol: events", "gaps", "pulses", "dead", "ignored")
+# An instrument list has hundreds: then the venue is counted as one.
+_MOST_SYMBOLS = 8
 
 
 def row(path: Path) -> tuple[str, ...]:
@@ -23,21 +26,25 @@ def row(path: Path) -> tuple[str, ...]:
 def _counts(done: dict[str, Any]) -> str:
     lines = []
     for venue, symbols in done["counts"].items():
-        if len(symbols) > 8:
-            events = sum(sum(records.values()) for records in symbols.values())
-            lines.append(f"{venue} {len(symbols)} symbols: {events:,}")
-            continue
-        for symbol, records in symbols.items():
-            kinds = ", ".join(f"{record} {count:,}" for record, count in records.items())
-            lines.append(f"{venue} {symbol}: {kinds}")
+        if len(symbols) <= _MOST_SYMBOLS:
+            lines += [f"{venue} {symbol}: {_kinds(kinds)}" for symbol, kinds in symbols.items()]
+        else:
+            total: Counter[str] = Counter()
+            for kinds in symbols.values():
+                total.update(kinds)
+            lines.append(
+                f"{venue}, {len(symbols):,} symbols: {_kinds(dict(sorted(total.items())))}"
+            )
     return "<br>".join(lines)
 
 
+def _kinds(counts: dict[str, int]) -> str:
+    return ", ".join(f"{record} {count:,}" for record, count in counts.items())
+
+
 def _ignored(done: dict[str, Any]) -> str:
-    kinds = [
-        f"{kind} {count:,}" for kinds in done["ignored"].values() for kind, count in kinds.items()
-    ]
-    return ", ".join(kinds) or "–"
+    venues = [f"{venue}: {_kinds(kinds)}" for venue, kinds in done["ignored"].items()]
+    return "<br>".join(venues) or "–"
 
 
 def table(folders: list[Path]) -> str:
