@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -13,11 +13,12 @@ from schemas.errors import ConfigError, DivergenceError
 from tape import config
 from tape.commands import up
 from tape.config import Settings
-from tape.demo import tapes
-from tape.demo.run import Demo, Options, Outcome
 from tape.stack import control
 from tape.stack.addresses import addresses, local_services
 from tape.stack.supervisor import Plan
+
+if TYPE_CHECKING:
+    from tape.demo.run import Outcome
 
 _PARTITIONS = 4
 
@@ -41,11 +42,15 @@ def command(
     session and compares every derived byte, and every row of the tables. Ends non-zero if a
     proof fails.
     """
-    console = Console(stderr=as_json)
     captures = tuple(capture or ())
     for path in captures:
         if not path.is_file():
             raise ConfigError(f"--capture {path}: there is no such file")
+    # Imported here: they bring numba and more, seconds that --help and errors need not wait.
+    from tape.demo import tapes  # noqa: PLC0415
+    from tape.demo.run import Demo, Options  # noqa: PLC0415
+
+    console = Console(stderr=as_json)
     settings = config.settings().model_copy(
         update={"tape": tapes.new_name(), "partitions": _PARTITIONS}
     )
@@ -74,7 +79,7 @@ def command(
         raise DivergenceError(_why(outcome))
 
 
-def _why(outcome: Outcome) -> str:
+def _why(outcome: "Outcome") -> str:
     if outcome.failure:
         return f"the demo failed: {outcome.failure}"
     if outcome.replay.divergence:
@@ -88,7 +93,7 @@ def _why(outcome: Outcome) -> str:
     return "nothing came out: see the logs"
 
 
-def _print(outcome: Outcome, settings: Settings, console: Console) -> None:
+def _print(outcome: "Outcome", settings: Settings, console: Console) -> None:
     table = Table(title="Replay: derived again, compared byte for byte")
     table.add_column("topic")
     table.add_column("partition", justify="right")

@@ -3,7 +3,7 @@
 import json
 import time
 from dataclasses import asdict
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -12,9 +12,10 @@ from rich.table import Table
 
 from schemas.errors import DivergenceError
 from schemas.registry import Registry
-from streams import topics
-from streams.replay import Report, replay
 from tape import config, stack
+
+if TYPE_CHECKING:
+    from streams.replay import Report
 
 
 def command(
@@ -25,7 +26,11 @@ def command(
     Prints the SHA-256 of each topic and partition; ends non-zero at the first event that
     differs, with both sides decoded. Replays as far as workers have processed the tape.
     """
-    settings = stack.addresses(config.settings())
+    # Imported here: they bring numba, seconds that --help and errors need not wait.
+    from streams import topics  # noqa: PLC0415
+    from streams.replay import replay  # noqa: PLC0415
+
+    settings = stack.addresses(config.settings(), only=("kafka", "registry"))
     registry = settings.registry
     ids = Registry(registry.url, registry.username, registry.password.get_secret_value()).ids(
         settings.tape
@@ -55,7 +60,7 @@ def command(
         raise DivergenceError(f"the replay diverged: {report.divergence or 'hashes differ'}")
 
 
-def summary(report: Report, tape: str, seconds: float) -> dict[str, Any]:
+def summary(report: "Report", tape: str, seconds: float) -> dict[str, Any]:
     """The report as JSON-able data."""
     return {
         "tape": tape,
@@ -71,7 +76,7 @@ def summary(report: Report, tape: str, seconds: float) -> dict[str, Any]:
     }
 
 
-def _print(report: Report, tape: str, seconds: float) -> None:
+def _print(report: "Report", tape: str, seconds: float) -> None:
     console = Console()
     table = Table(title=f"Replay of {tape}: {report.events:,} events in {seconds:.1f} s")
     for name in ("topic", "partition", "events", "SHA-256 derived again", "recorded"):
