@@ -13,6 +13,8 @@ from streams.config import KafkaConfig
 # librdkafka would write to standard error; it goes where the process's log goes, if anywhere.
 _log = logging.getLogger("librdkafka")
 _log.addHandler(logging.NullHandler())
+# Its notes on the configuration say nothing that is not decided here.
+_log.addFilter(lambda record: "CONFWARN" not in record.getMessage())
 
 
 def client_config(kafka: KafkaConfig) -> dict[str, Any]:
