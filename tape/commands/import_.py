@@ -100,16 +100,24 @@ def _target() -> Target:
 
 def _show(done: dict[str, Any], console: Console) -> None:
     for name in done.get("already_imported", []):
-        console.print(f"{name}: already imported to tape {done['tape']}; nothing added")
-    if done["counts"]:
-        console.print(_table(done))
-    console.print(
-        f"{done['events']:,} events and {done['clock_pulses']:,} clock pulses in "
-        f"{done['seconds']:.1f} s, {done['dead_letters']:,} dead letters; {done['written']:,} "
-        f"records written, {done['already_there']:,} were there already"
+        console.print(
+            f"{name}: already imported to tape {done['tape']}; nothing added", soft_wrap=True
+        )
+    if not done["files"]:
+        return
+    console.print(_table(done))
+    fate = (
+        "nothing written (--dry-run)" if done["dry_run"] else f"{done['written']:,} records written"
     )
+    if done["already_there"]:
+        fate += f", {done['already_there']:,} were there from an interrupted run"
     if done["foreign"]:
-        console.print(f"{done['foreign']:,} records of others lie between those of this import")
+        fate += f", {done['foreign']:,} of others lie between them"
+    console.print(
+        f"{done['events']:,} events, {done['clock_pulses']:,} clock pulses, "
+        f"{done['dead_letters']:,} dead letters in {done['seconds']:.1f} s; {fate}",
+        soft_wrap=True,
+    )
 
 
 def _table(done: dict[str, Any]) -> Table:
