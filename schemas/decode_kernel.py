@@ -205,7 +205,7 @@ def decode(
         kind = kinds[p]
         row = row_base[kind] + rows[kind] * row_width[kind]
         for c in range(row_width[kind]):
-            cells[row + c] = default[default_start[kind] + c]
+            cells[row + c] = default[default_start[p] + c]
         used_before[:] = item_used
         at, end = starts[i] + 5, ends[i]
         op, last, bad = op_start[p], op_end[p], OK
