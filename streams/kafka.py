@@ -2,6 +2,7 @@
 
 import logging
 import ssl
+import time
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException
@@ -66,7 +67,7 @@ def aiokafka_config(kafka: KafkaConfig) -> dict[str, Any]:
     return config
 
 
-def connect(kafka: KafkaConfig, timeout_s: float = 10.0) -> AdminClient:
+def connect(kafka: KafkaConfig, timeout_s: float = 4.0) -> AdminClient:
     """An admin client of a broker that answers; StoreError when none does in time."""
     problems: list[str] = []
 
@@ -74,12 +75,16 @@ def connect(kafka: KafkaConfig, timeout_s: float = 10.0) -> AdminClient:
         problems.append(error.str())
 
     admin = AdminClient(client_config(kafka) | {"error_cb": note})
-    try:
-        admin.list_topics("__tape_none", timeout=timeout_s)
-    except KafkaException as error:
-        reason = problems[0] if problems else error.args[0].str()
-        raise unreachable(kafka, reason) from None
-    return admin
+    deadline = time.monotonic() + timeout_s
+    while True:
+        try:
+            admin.list_topics("__tape_none", timeout=min(1.0, timeout_s))
+            return admin
+        except KafkaException as error:
+            admin.poll(0)
+            if time.monotonic() > deadline:
+                reason = problems[0] if problems else error.args[0].str()
+                raise unreachable(kafka, reason) from None
 
 
 def unreachable(kafka: KafkaConfig, reason: object) -> StoreError:
