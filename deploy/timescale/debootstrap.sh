@@ -6,14 +6,14 @@
 #   debootstrap.sh stop [FOLDER]           stop the server, unmount what was mounted
 #   debootstrap.sh url [FOLDER]            print the URL of the running server
 #
-# FOLDER defaults to /var/lib/tape-timescale (about 0.8 GB); PORT to a free one on loopback.
+# FOLDER defaults to /var/tmp/tape-timescale (about 0.8 GB); PORT to a free one on loopback.
 # The mirror is the machine's own, as its apt is configured; TAPE_DEBIAN_MIRROR overrides it.
 # Only the URL goes to stdout. The build is of the Apache licence: hypertables and time_bucket
 # work, compression and policies do not.
 set -euo pipefail
 
 action="${1:-}"
-folder="${2:-/var/lib/tape-timescale}"
+folder="${2:-/var/tmp/tape-timescale}"
 port="${3:-0}"
 data=/var/lib/postgresql/tape
 log="$folder/var/log/postgresql/tape.log"
