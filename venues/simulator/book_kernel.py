@@ -66,7 +66,7 @@ def new_state() -> State:
         np.zeros((2, CAPACITY), np.int64),
         np.zeros((2, CAPACITY), np.int64),
         np.zeros(2, np.int64),
-        np.zeros((TOUCHED_CAPACITY, 3), np.int64),
+        np.zeros((TOUCHED_CAPACITY, 2), np.int64),
         np.zeros(REGISTERS, np.int64),
     )
 
@@ -84,12 +84,11 @@ def _find(keys: Ints, count: int, key: int) -> int:
 
 
 @compiled
-def _put(book: State, side: int, key: int, new: int) -> int:
-    """Sets one level, removes it at 0; gives what was there."""
+def _put(book: State, side: int, key: int, new: int) -> None:
+    """Sets one level, removes it at 0."""
     count = book.counts[side]
     at = _find(book.keys[side], count, key)
     if at < count and book.keys[side, at] == key:
-        old = book.lots[side, at]
         if new == 0:
             for i in range(at, count - 1):
                 book.keys[side, i] = book.keys[side, i + 1]
@@ -97,7 +96,7 @@ def _put(book: State, side: int, key: int, new: int) -> int:
             book.counts[side] = count - 1
         else:
             book.lots[side, at] = new
-        return int(old)
+        return
     if new > 0:
         for i in range(count, at, -1):
             book.keys[side, i] = book.keys[side, i - 1]
@@ -105,20 +104,18 @@ def _put(book: State, side: int, key: int, new: int) -> int:
         book.keys[side, at] = key
         book.lots[side, at] = new
         book.counts[side] = count + 1
-    return 0
 
 
 @compiled
 def _change(book: State, side: int, key: int, new: int) -> None:
-    """Sets one level and remembers what it was at the last diff."""
-    old = _put(book, side, key, new)
+    """Sets one level and remembers that it was touched since the last diff."""
+    _put(book, side, key, new)
     for i in range(book.registers[TOUCHED]):
         if book.touched[i, 1] == key and book.touched[i, 0] == side:
             return
     at = book.registers[TOUCHED]
     book.touched[at, 0] = side
     book.touched[at, 1] = key
-    book.touched[at, 2] = old
     book.registers[TOUCHED] = at + 1
 
 
@@ -126,7 +123,7 @@ def _change(book: State, side: int, key: int, new: int) -> None:
 def _flush(
     book: State, time: int, diffs: Ints, levels: Ints, made: int, used: int
 ) -> tuple[int, int]:
-    """Writes one diff of the changed levels, if any; gives the numbers of diffs and levels."""
+    """Writes one diff of the touched levels, if any; gives the numbers of diffs and levels."""
     number = book.registers[TOUCHED]
     book.registers[TOUCHED] = 0
     order = np.argsort(book.touched[:number, 1])
@@ -141,10 +138,10 @@ def _flush(
             now = 0
             if at < book.counts[side] and book.keys[side, at] == key:
                 now = book.lots[side, at]
-            if now != book.touched[i, 2]:
-                levels[used, 0] = key if side == 1 else -key
-                levels[used, 1] = now
-                used += 1
+            # Also one that is again as it was: a snapshot in between may have shown it otherwise.
+            levels[used, 0] = key if side == 1 else -key
+            levels[used, 1] = now
+            used += 1
         if side == 0:
             bids = used - start
     if used == start:

@@ -52,6 +52,31 @@ def test_a_minute_of_market_passes_the_feed_without_gap_or_refusal(exchange: str
     assert len(closed) == BOOKS
 
 
+@pytest.mark.parametrize("seed", [1, 2])
+def test_books_kept_from_the_feed_never_cross(seed: int) -> None:
+    """A level that a snapshot showed between two diffs is taken away by the next ones."""
+    books: dict[tuple[str, str], tuple[dict[float, float], dict[float, float]]] = {}
+    sequences: dict[tuple[str, str], int] = {}
+    seen = 0
+    for event in told(Feed(), Market(seed=seed, events_per_second=1_500.0), 12):
+        if isinstance(event, events.BookSnapshot):
+            books[event.venue, event.symbol] = dict(event.bids), dict(event.asks)
+            sequences[event.venue, event.symbol] = event.sequence
+        elif isinstance(event, events.BookDelta):
+            name = event.venue, event.symbol
+            if event.sequence <= sequences[name]:
+                continue
+            sequences[name] = event.sequence
+            for side, changed in zip(books[name], (event.bids, event.asks), strict=True):
+                side.update(changed)
+                for price, quantity in changed:
+                    if quantity == 0:
+                        del side[price]
+            assert max(books[name][0]) < min(books[name][1]), event
+            seen += 1
+    assert seen > 500
+
+
 @pytest.mark.parametrize("exchange", ["binance", "bybit", "okx"])
 def test_lost_frames_are_announced_as_gaps(exchange: str) -> None:
     market = Market(seed=1, venues=venues_of(exchange), events_per_second=350.0)

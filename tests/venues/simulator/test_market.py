@@ -9,7 +9,6 @@ from itertools import islice
 import pytest
 
 from schemas.errors import ConfigError
-from venues.simulator.facts import frames_per_second
 from venues.simulator.listings import VENUE_NAMES
 from venues.simulator.market import DEFAULT_START_US, Market
 
@@ -81,10 +80,6 @@ def test_symbols_and_venues_are_those_asked_for() -> None:
     frames = list(islice(market.frames(), 300))
     assert {frame.venue for frame in frames} == {"okx-swap", "binance-usdm"}
     assert all(b"XRP" in frame.data for frame in frames if b"stream" in frame.data)
-
-
-def test_frames_are_made_ten_times_faster_than_the_demo_needs_them() -> None:
-    assert frames_per_second(40_000, 2_000.0) > 20_000
 
 
 @pytest.mark.parametrize(
