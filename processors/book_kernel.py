@@ -4,8 +4,13 @@ A side's levels lie in a slot of the pool, sorted with the best last, so that ch
 best move little. Bids are kept by price, asks by minus price, so that one code serves both.
 """
 
+from typing import Any
+
 import numba
 import numpy as np
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 from processors.codes import BOOK_DELTA, BOOK_SNAPSHOT, CLOCK, FEED_STATUS, QUOTE
@@ -33,6 +38,8 @@ FLOAT_START = (np.nan, np.nan)
 # An instrument's totals.
 SNAPSHOTS, APPLIED, STALE, GAPS, FEED_GAPS, BEFORE_SNAPSHOT = range(6)
 TOTALS = ("snapshots", "applied", "stale_deltas", "gaps", "feed_gaps", "deltas_before_snapshot")
+# A level in the pool.
+KEY, QUANTITY = range(2)
 # A side's slot; side 2 * instrument holds bids, the next one asks.
 START, CAPACITY, COUNT = range(3)
 # What is written for each emitted book.
@@ -48,40 +55,56 @@ ENOUGH, POOL, OUT = range(3)
 CLOSES_BOOK, CLOSES_QUOTES = 1, 2
 
 
+@intrinsic  # type: ignore[untyped-decorator, unused-ignore]  # numba's
+def _move(typing_context: Any, array: Any, to: Any, at: Any, count: Any) -> Any:
+    """Move `count` levels within the pool from `at` to `to`; they may overlap."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        pool, target, source, number = arguments
+        data = context.make_array(signature.args[0])(context, builder, pool).data
+        two = context.get_constant(types.intp, 2)
+        cgutils.raw_memmove(
+            builder,
+            builder.gep(data, [builder.mul(target, two)]),
+            builder.gep(data, [builder.mul(source, two)]),
+            builder.mul(number, two),
+            context.get_constant(types.intp, 8),
+        )
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, types.intp, types.intp), generate
+
+
 @numba.njit(cache=True, nogil=True)
-def _set_level(
-    keys: Floats, quantities: Floats, side: Integers, key: float, quantity: float
-) -> None:
+def _set_level(pool: Floats, side: Integers, key: float, quantity: float) -> None:
     """Set or remove one level; the slot has room."""
-    start = side[START]
-    end = start + side[COUNT]
-    low, high = start, end
-    while low < high:
-        middle = (low + high) >> 1
-        if keys[middle] < key:
-            low = middle + 1
-        else:
-            high = middle
-    present = low < end and keys[low] == key
+    # Unsigned indexes, since numba looks at each signed one whether it counts from the end.
+    one = np.uint64(1)
+    low, left = np.uint64(side[START]), np.uint64(side[COUNT])
+    end = low + left
+    # A binary search without branches, which could not be foretold.
+    while left > one:
+        half = left >> one
+        low += half * np.uint64(pool[low + half - one, KEY] < key)
+        left -= half
+    if left == one and pool[low, KEY] < key:
+        low += one
+    present = low < end and pool[low, KEY] == key
     if quantity > 0.0:
         if not present:
             if key != key:  # noqa: PLR0124 a price that is no number has no place
                 return
-            for j in range(end, low, -1):
-                keys[j] = keys[j - 1]
-                quantities[j] = quantities[j - 1]
+            _move(pool, low + one, low, end - low)
             side[COUNT] += 1
-            keys[low] = key
-        quantities[low] = quantity
+            pool[low, KEY] = key
+        pool[low, QUANTITY] = quantity
     elif present:
-        for j in range(low, end - 1):
-            keys[j] = keys[j + 1]
-            quantities[j] = quantities[j + 1]
+        _move(pool, low, low + one, end - low - one)
         side[COUNT] -= 1
 
 
 @numba.njit(cache=True, nogil=True)
-def _make_room(keys: Floats, quantities: Floats, side: Integers, more: int, used: Integers) -> bool:
+def _make_room(pool: Floats, side: Integers, more: int, used: Integers) -> bool:
     """Have room for `more` levels in a slot, moving it within the pool; False: pool too small."""
     need = side[COUNT] + more
     if need <= side[CAPACITY]:
@@ -89,13 +112,11 @@ def _make_room(keys: Floats, quantities: Floats, side: Integers, more: int, used
     capacity = max(2 * side[CAPACITY], 32)
     while capacity < need:
         capacity *= 2
-    if used[USED_POOL] + capacity > len(keys):
+    if used[USED_POOL] + capacity > len(pool):
         return False
     start = used[USED_POOL]
     used[USED_POOL] += capacity
-    for j in range(side[COUNT]):
-        keys[start + j] = keys[side[START] + j]
-        quantities[start + j] = quantities[side[START] + j]
+    _move(pool, start, side[START], side[COUNT])
     side[START] = start
     side[CAPACITY] = capacity
     return True
@@ -104,7 +125,7 @@ def _make_room(keys: Floats, quantities: Floats, side: Integers, more: int, used
 @numba.njit(cache=True, nogil=True)
 def _emit(
     i: int, seq: int, book: int, time: int, levels: int,
-    integers: Integers, sides: Integers, keys: Floats, quantities: Floats, used: Integers,
+    integers: Integers, sides: Integers, pool: Floats, used: Integers,
     out: Integers, out_bids: Floats, out_asks: Floats,
 ) -> None:  # fmt: skip
     row = out[used[USED_OUT]]
@@ -119,15 +140,15 @@ def _emit(
     row[OUT_BIDS_COUNT] = min(levels, bids[COUNT])
     for j in range(row[OUT_BIDS_COUNT]):
         at = bids[START] + bids[COUNT] - 1 - j
-        out_bids[used[USED_BIDS] + j, 0] = keys[at]
-        out_bids[used[USED_BIDS] + j, 1] = quantities[at]
+        out_bids[used[USED_BIDS] + j, 0] = pool[at, KEY]
+        out_bids[used[USED_BIDS] + j, 1] = pool[at, QUANTITY]
     used[USED_BIDS] += row[OUT_BIDS_COUNT]
     row[OUT_ASKS_START] = used[USED_ASKS]
     row[OUT_ASKS_COUNT] = min(levels, asks[COUNT])
     for j in range(row[OUT_ASKS_COUNT]):
         at = asks[START] + asks[COUNT] - 1 - j
-        out_asks[used[USED_ASKS] + j, 0] = -keys[at]
-        out_asks[used[USED_ASKS] + j, 1] = quantities[at]
+        out_asks[used[USED_ASKS] + j, 0] = -pool[at, KEY]
+        out_asks[used[USED_ASKS] + j, 1] = pool[at, QUANTITY]
     used[USED_ASKS] += row[OUT_ASKS_COUNT]
     integers[book, PENDING] = 0
     integers[book, HAS_EMITTED] = 1
@@ -163,7 +184,7 @@ def _close(book: int, integers: Integers, floats: Floats, sides: Integers) -> No
             FLOATS_IN, FLOATS_IN, FLOATS_IN, FLOATS_IN,
             FLOATS_IN, FLOATS_IN, INTEGERS_IN,
             INTEGER, INTEGER, INTEGERS_IN,
-            INTEGER_ROWS, FLOAT_ROWS, INTEGER_ROWS, FLAGS, INTEGER_ROWS, FLOATS, FLOATS,
+            INTEGER_ROWS, FLOAT_ROWS, INTEGER_ROWS, FLAGS, INTEGER_ROWS, FLOAT_ROWS,
             INTEGERS, INTEGER_ROWS, FLOAT_ROWS, FLOAT_ROWS, FLOATS, FLOATS, INTEGERS,
         )
     ],
@@ -182,7 +203,7 @@ def advance(
     quote_bid: Floats, quote_ask: Floats, feed_closes: Integers,
     interval: int, levels: int, order: Integers,
     integers: Integers, floats: Floats, totals: Integers, dirty: Bytes,
-    sides: Integers, keys: Floats, quantities: Floats,
+    sides: Integers, pool: Floats,
     used: Integers, out: Integers, out_bids: Floats, out_asks: Floats,
     best_bid: Floats, best_ask: Floats, top_time: Integers,
 ) -> int:  # fmt: skip
@@ -204,7 +225,7 @@ def advance(
             for book in order:
                 if _is_due(integers[book], event_time[i], interval):
                     _emit(
-                        i, seq, book, event_time[i], levels, integers, sides, keys, quantities,
+                        i, seq, book, event_time[i], levels, integers, sides, pool,
                         used, out, out_bids, out_asks,
                     )  # fmt: skip
                     dirty[book] = 1
@@ -242,8 +263,8 @@ def advance(
                 more_bids = max(0, snapshot_bid_count[r] - bids[COUNT])
                 more_asks = max(0, snapshot_ask_count[r] - asks[COUNT])
                 if not (
-                    _make_room(keys, quantities, bids, more_bids, used)
-                    and _make_room(keys, quantities, asks, more_asks, used)
+                    _make_room(pool, bids, more_bids, used)
+                    and _make_room(pool, asks, more_asks, used)
                 ):
                     used[SHORT_OF] = POOL
                     return i
@@ -253,13 +274,13 @@ def advance(
                 for j in range(snapshot_bid_count[r] - 1, -1, -1):
                     at = snapshot_bids[r] + j
                     _set_level(
-                        keys, quantities, bids, snapshot_bid_prices[at],
+                        pool, bids, snapshot_bid_prices[at],
                         snapshot_bid_quantities[at],
                     )  # fmt: skip
                 for j in range(snapshot_ask_count[r] - 1, -1, -1):
                     at = snapshot_asks[r] + j
                     _set_level(
-                        keys, quantities, asks, -snapshot_ask_prices[at],
+                        pool, asks, -snapshot_ask_prices[at],
                         snapshot_ask_quantities[at],
                     )  # fmt: skip
                 integers[book, LIVE] = 1
@@ -280,35 +301,31 @@ def advance(
                     totals[book, GAPS] += 1
                 else:
                     if not (
-                        _make_room(keys, quantities, bids, delta_bid_count[r], used)
-                        and _make_room(keys, quantities, asks, delta_ask_count[r], used)
+                        _make_room(pool, bids, delta_bid_count[r], used)
+                        and _make_room(pool, asks, delta_ask_count[r], used)
                     ):
                         used[SHORT_OF] = POOL
                         return i
                     for at in range(delta_bids[r], delta_bids[r] + delta_bid_count[r]):
-                        _set_level(
-                            keys, quantities, bids, delta_bid_prices[at], delta_bid_quantities[at]
-                        )
+                        _set_level(pool, bids, delta_bid_prices[at], delta_bid_quantities[at])
                     for at in range(delta_asks[r], delta_asks[r] + delta_ask_count[r]):
-                        _set_level(
-                            keys, quantities, asks, -delta_ask_prices[at], delta_ask_quantities[at]
-                        )
+                        _set_level(pool, asks, -delta_ask_prices[at], delta_ask_quantities[at])
                     integers[book, SEQUENCE] = sequence
                     totals[book, APPLIED] += 1
                     changed = True
             if changed:
                 floats[book, BEST_BID] = (
-                    keys[bids[START] + bids[COUNT] - 1] if bids[COUNT] else np.nan
+                    pool[bids[START] + bids[COUNT] - 1, KEY] if bids[COUNT] else np.nan
                 )
                 floats[book, BEST_ASK] = (
-                    -keys[asks[START] + asks[COUNT] - 1] if asks[COUNT] else np.nan
+                    -pool[asks[START] + asks[COUNT] - 1, KEY] if asks[COUNT] else np.nan
                 )
                 integers[book, TOP_TIME] = event_time[i]
                 integers[book, PENDING] = 1
             dirty[book] = 1
             if integers[book, LIVE] != was_live or _is_due(integers[book], event_time[i], interval):
                 _emit(
-                    i, 0, book, event_time[i], levels, integers, sides, keys, quantities,
+                    i, 0, book, event_time[i], levels, integers, sides, pool,
                     used, out, out_bids, out_asks,
                 )  # fmt: skip
         best_bid[i] = floats[book, BEST_BID]

@@ -38,8 +38,7 @@ class Books:
         self._config = BooksConfig()
         self._cells = Cells(kernel.INTEGER_START, kernel.FLOAT_START, kernel.TOTALS)
         self._sides = np.zeros((0, 3), np.int64)
-        self._keys = np.empty(4096)
-        self._quantities = np.empty(4096)
+        self._pool = np.empty((4096, 2))
         self._used = np.zeros(5, np.int64)
         self._out = np.empty((64, kernel.OUT_COLUMNS), np.int64)
         self._out_bids = np.empty((1024, 2))
@@ -83,7 +82,7 @@ class Books:
             quotes["bid_price"], quotes["ask_price"], _feed_closes(work),
             1000 * config.emit_interval_ms, config.levels, self._instruments.order(),
             self._cells.integers, self._cells.floats, self._cells.totals, self._cells.dirty,
-            self._sides, self._keys, self._quantities,
+            self._sides, self._pool,
             self._used, self._out, self._out_bids, self._out_asks,
             work.best_bid, work.best_ask, work.top_time,
         ))  # fmt: skip
@@ -141,16 +140,16 @@ class Books:
     def _is_known(self, instrument: int) -> bool:
         return instrument < len(self._sides) // 2 and not self._cells.is_blank(instrument)
 
-    def _side(self, side: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def _side(self, side: int) -> NDArray[np.float64]:
         start, _, count = self._sides[side]
-        return self._keys[start : start + count], self._quantities[start : start + count]
+        return self._pool[start : start + count]
 
     def _pack(self, instrument: int) -> bytes:
-        sides = [self._side(2 * instrument), self._side(2 * instrument + 1)]
+        sides = self._side(2 * instrument), self._side(2 * instrument + 1)
         return (
             self._cells.pack(instrument)
-            + _COUNTS.pack(*(len(keys) for keys, _ in sides))
-            + b"".join(part.astype("<f8").tobytes() for side in sides for part in side)
+            + _COUNTS.pack(*(len(levels) for levels in sides))
+            + b"".join(levels.astype("<f8").tobytes() for levels in sides)
         )
 
     def _unpack(self, instrument: int, body: bytes) -> None:
@@ -159,16 +158,14 @@ class Books:
         counts = _COUNTS.unpack_from(body, at)
         at += _COUNTS.size
         for side, count in zip((2 * instrument, 2 * instrument + 1), counts, strict=True):
-            start = int(self._used[kernel.USED_POOL])
-            if start + count > len(self._keys):
-                self._sides[side, kernel.COUNT] = 0
+            self._sides[side, kernel.COUNT] = 0
+            if self._used[kernel.USED_POOL] + count > len(self._pool):
                 self._grow_pool(count)
-                start = int(self._used[kernel.USED_POOL])
+            self._sides[side] = (self._used[kernel.USED_POOL], count, count)
             self._used[kernel.USED_POOL] += count
-            self._sides[side] = (start, count, count)
-            for part in self._side(side):
-                part[:] = np.frombuffer(body, "<f8", count, at)
-                at += 8 * count
+            levels = np.frombuffer(body, "<f8", 2 * count, at)
+            self._side(side)[:] = levels.reshape(count, 2)
+            at += 16 * count
 
     def _fit(self, count: int) -> None:
         self._cells.fit(count)
@@ -178,20 +175,19 @@ class Books:
 
     def _grow_pool(self, more: int = 0) -> None:
         """Close the holes that moved slots left; where there were few, double the room."""
-        old = self._keys, self._quantities
+        old = self._pool
         capacities = self._sides[:, kernel.CAPACITY]
         total = int(capacities.sum())
-        size = len(self._keys)
+        size = len(old)
         if 2 * total > self._used[kernel.USED_POOL]:
             size *= 2
         while size < total + more:
             size *= 2
-        self._keys, self._quantities = np.empty(size), np.empty(size)
+        self._pool = np.empty((size, 2))
         starts = np.concatenate(([0], np.cumsum(capacities)[:-1]))
         for side in np.flatnonzero(self._sides[:, kernel.COUNT]).tolist():
             start, _, count = self._sides[side]
-            for new, part in zip((self._keys, self._quantities), old, strict=True):
-                new[starts[side] : starts[side] + count] = part[start : start + count]
+            self._pool[starts[side] : starts[side] + count] = old[start : start + count]
         self._sides[:, kernel.START] = starts
         self._used[kernel.USED_POOL] = total
 

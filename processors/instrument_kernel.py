@@ -4,6 +4,8 @@ from typing import Any
 
 import numba
 import numpy as np
+from numba import types
+from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 from processors.signatures import FLAGS, INTEGER, INTEGER_ROWS, INTEGERS, INTEGERS_IN, TEXT_IN
@@ -16,31 +18,67 @@ VENUE_START, VENUE_LENGTH, SYMBOL_START, SYMBOL_LENGTH = range(4)
 SPAN_COLUMNS = 4
 
 
-@numba.njit(cache=True, nogil=True)
-def _hash(text: Bytes, start: int, length: int, seed: Any) -> Any:
-    """FNV-1a, 64 bits."""
-    value = seed
-    for i in range(start, start + length):
-        value = (value ^ np.uint64(text[i])) * np.uint64(1099511628211)
-    return value
+_MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
+_EIGHT = np.uint64(8)
+
+
+@intrinsic  # type: ignore[untyped-decorator, unused-ignore]  # numba's
+def _word(typing_context: Any, text: Any, at: Any) -> Any:
+    """The eight bytes of `text` from `at` on as one number."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
+        start = builder.gep(data, [arguments[1]])
+        word = context.get_value_type(types.uint64)
+        return builder.load(builder.bitcast(start, word.as_pointer()), align=1)
+
+    return types.uint64(text, types.uint64), generate
 
 
 @numba.njit(cache=True, nogil=True)
-def _equal(a: Bytes, a_start: int, b: Bytes, b_start: int, length: int) -> bool:
-    for i in range(length):  # noqa: SIM110 a plain loop compiles
-        if a[a_start + i] != b[b_start + i]:
+def _hash(text: Bytes, first: int, count: int) -> Any:
+    """A number that mixes all of some bytes; words may overlap at the end."""
+    start, length = np.uint64(first), np.uint64(count)
+    value = length
+    if length < _EIGHT:
+        for i in range(length):
+            value = (value ^ np.uint64(text[start + np.uint64(i)])) * _MULTIPLIER
+        return value
+    last = length - _EIGHT
+    at = np.uint64(0)
+    while at < last:
+        value = (value ^ _word(text, start + at)) * _MULTIPLIER
+        value ^= value >> np.uint64(32)
+        at += _EIGHT
+    value = (value ^ _word(text, start + last)) * _MULTIPLIER
+    return value ^ (value >> np.uint64(32))
+
+
+@numba.njit(cache=True, nogil=True)
+def _equal(a: Bytes, a_first: int, b: Bytes, b_first: int, count: int) -> bool:
+    a_start, b_start, length = np.uint64(a_first), np.uint64(b_first), np.uint64(count)
+    if length < _EIGHT:
+        for i in range(length):  # noqa: SIM110 a plain loop compiles
+            if a[a_start + np.uint64(i)] != b[b_start + np.uint64(i)]:
+                return False
+        return True
+    last = length - _EIGHT
+    at = np.uint64(0)
+    while at < last:
+        if _word(a, a_start + at) != _word(b, b_start + at):
             return False
-    return True
+        at += _EIGHT
+    return bool(_word(a, a_start + last) == _word(b, b_start + last))
 
 
 @numba.njit(cache=True, nogil=True)
 def _place(
     text: Bytes, venue: int, venue_length: int, symbol: int, symbol_length: int, mask: int
 ) -> Any:
-    value = _hash(text, venue, venue_length, np.uint64(14695981039346656037))
-    value = _hash(text, symbol, symbol_length, value * np.uint64(31))
-    # The high bits of FNV are mixed best.
-    return np.int64((value >> np.uint64(20)) & np.uint64(mask))
+    value = _hash(text, venue, venue_length) * np.uint64(31)
+    value = (value + _hash(text, symbol, symbol_length)) * _MULTIPLIER
+    # The high bits are mixed best.
+    return np.int64((value >> np.uint64(32)) & np.uint64(mask))
 
 
 @numba.njit(
