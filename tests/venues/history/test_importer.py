@@ -249,6 +249,16 @@ def test_another_import_is_refused_while_one_is_interrupted(target: Target, tmp_
     assert run(target, other)["written"] == 100
 
 
+def test_import_killed_after_its_last_event_is_completed_without_writing_any(
+    target: Target, tmp_path: Path
+) -> None:
+    path = candles(tmp_path / "okx_BTC_USDT-1m.json", 1_617_235_200_000)
+    interrupt(target, path, 100)
+    done = run(target, path)
+    assert (done["already_there"], done["written"]) == (100, 0)
+    assert run(target, path)["already_imported"] == [path.name]
+
+
 def test_records_of_others_between_are_counted_and_the_import_is_completed(
     target: Target, tmp_path: Path
 ) -> None:
