@@ -18,8 +18,8 @@ Levels = list[tuple[Number, Number]]
 # A number where a text was, and a text where a number was, are both read.
 Text = str | int | float
 
-# Milliseconds UTC of the years 2000 to 2100: a time outside is no time of a market.
-Millis = Annotated[int, Meta(ge=946_684_800_000, le=4_102_444_800_000)]
+# Milliseconds UTC up to the year 2100; the venues' documents have times of 1970 in examples.
+Millis = Annotated[int, Meta(ge=0, le=4_102_444_800_000)]
 
 T = TypeVar("T")
 

@@ -34,6 +34,7 @@ class Head(Struct):
     lastUpdateId: int = -1
     result: msgspec.Raw = msgspec.Raw()
     error: msgspec.Raw = msgspec.Raw()
+    method: str = ""
     event: msgspec.Raw = msgspec.Raw()
 
 
@@ -144,6 +145,8 @@ def _unknown(head: Head, name: str) -> str:
         return "response"
     if head.error:
         return "error"
+    if head.method:
+        return "request"
     if head.lastUpdateId >= 0:
         raise VenueError("a partial depth message does not say of which symbol: use /stream?")
     return name.partition("@")[2] or "message of no known form"
