@@ -1,6 +1,5 @@
 """The pipeline: the stages over one partition of `tape`, fused, under the tape's configuration."""
 
-import json
 import struct
 from dataclasses import replace
 from typing import Final
@@ -23,7 +22,7 @@ from schemas.errors import ConfigError, SchemaError
 
 NAME: Final = "pipeline"
 _LAYOUT = 1
-_STATE = struct.Struct("<Bqqq")
+_STATE = struct.Struct("<BqqqH")
 _NEVER = -(1 << 63)
 _CONFIGURED = catalogue.RECORDS.index("Configured")
 
@@ -46,6 +45,7 @@ class Pipeline:
             Reference(self.instruments),
         )
         self._config: ProcessorsConfig | None = None
+        self._hash = ""
         self._unconfigured = 0
         self._configurations = 0
         self._newest_clock = _NEVER
@@ -63,8 +63,8 @@ class Pipeline:
 
     @property
     def configuration_hash(self) -> str:
-        """Hash of version and configuration in force; empty before the first."""
-        return self._config.hash() if self._config else ""
+        """Hash that the Configured event in force gives; empty before the first."""
+        return self._hash
 
     @property
     def clock(self) -> int:
@@ -78,15 +78,15 @@ class Pipeline:
         nothing of the batch has been processed then, and the error names its offset.
         """
         switches = [
-            (int(at), _configuration(batch, int(at)))
-            for at in np.flatnonzero(batch.kind == _CONFIGURED)
+            (at, *_configuration(batch, at))
+            for at in np.flatnonzero(batch.kind == _CONFIGURED).tolist()
         ]
         self._changed = self._changed or len(batch) > 0
         emitted: dict[str, list[Rows]] = {}
         begin = 0
-        for at, config in switches:
+        for at, config, given_hash in switches:
             self._segment(batch, begin, at, emitted)
-            self._switch(config)
+            self._switch(config, given_hash)
             begin = at + 1
         self._segment(batch, begin, len(batch), emitted)
         return [join(parts) for parts in emitted.values()]
@@ -114,8 +114,9 @@ class Pipeline:
             for rows in stage.process(work):
                 emitted.setdefault(rows.topic, []).append(rows)
 
-    def _switch(self, config: ProcessorsConfig) -> None:
+    def _switch(self, config: ProcessorsConfig, given_hash: str) -> None:
         self._configurations += 1
+        self._hash = given_hash
         self._take(config)
         for symbol in self.instruments.symbol_names:
             if not self.instruments.is_selected(symbol):
@@ -140,9 +141,21 @@ class Pipeline:
         """The state of one stage and symbol as bytes; the same state gives the same bytes."""
         if stage != NAME:
             return self._stage(stage).snapshot(symbol)
-        text = self._config.canonical_json().encode() if self._config else b""
-        state = (_LAYOUT, self._unconfigured, self._configurations, self._newest_clock)
-        return _STATE.pack(*state) + text
+        text = self._config.canonical_json() if self._config else ""
+        given_hash = self._hash.encode()
+        return b"".join(
+            (
+                _STATE.pack(
+                    _LAYOUT,
+                    self._unconfigured,
+                    self._configurations,
+                    self._newest_clock,
+                    len(given_hash),
+                ),
+                given_hash,
+                text.encode(),
+            )
+        )
 
     def restore(self, stage: str, symbol: str, state: bytes) -> None:
         """Take over what `snapshot` gave, into a new pipeline, in any order.
@@ -152,7 +165,7 @@ class Pipeline:
         if stage != NAME:
             self._stage(stage).restore(symbol, state)
             return
-        layout, unconfigured, configurations, clock = _STATE.unpack_from(state)
+        layout, unconfigured, configurations, clock, length = _STATE.unpack_from(state)
         if layout != _LAYOUT:
             raise SchemaError(
                 f"the state of the pipeline has layout {layout}, this version reads {_LAYOUT}: "
@@ -160,9 +173,10 @@ class Pipeline:
             )
         self._unconfigured, self._configurations = unconfigured, configurations
         self._newest_clock = clock
-        text = state[_STATE.size :]
+        text = state[_STATE.size + length :].decode()
         if text:
-            self._take(ProcessorsConfig.model_validate_json(text))
+            self._hash = state[_STATE.size : _STATE.size + length].decode()
+            self._take(_parsed(text, "in the state of the pipeline"))
 
     def counts(self) -> dict[str, int]:
         """Totals since the start of the tape, by `stage.what`."""
@@ -182,16 +196,21 @@ class Pipeline:
         raise SchemaError(f"there is no stage {name!r} in this version; it has {known}")
 
 
-def _configuration(batch: Batch, at: int) -> ProcessorsConfig:
+def _configuration(batch: Batch, at: int) -> tuple[ProcessorsConfig, str]:
     row, offset = int(batch.row[at]), int(batch.offsets[at])
-    version = batch.string("Configured", "version", row)
+    version, given_hash, text = (
+        batch.string("Configured", name, row) for name in ("version", "hash", "configuration")
+    )
     if version != VERSION:
         raise VersionMismatch(version, batch.partition, offset)
-    text = batch.string("Configured", "configuration", row)
+    return _parsed(text, f"at offset {offset} of partition {batch.partition}"), given_hash
+
+
+def _parsed(text: str, where: str) -> ProcessorsConfig:
     try:
-        return ProcessorsConfig.model_validate(json.loads(text))
-    except (ValidationError, ValueError) as error:
+        return ProcessorsConfig.model_validate_json(text)
+    except ValidationError as error:
         raise ConfigError(
-            f"the configuration at offset {offset} of partition {batch.partition} cannot be "
-            f"followed: {error}; write a right one with `tape configure`"
+            f"the configuration {where} cannot be followed: {error}; "
+            "write a right one with `tape configure`"
         ) from error
