@@ -96,14 +96,12 @@ def _why(outcome: "Outcome") -> str:
 def _print(outcome: "Outcome", settings: Settings, console: Console) -> None:
     table = Table(title="Replay: derived again, compared byte for byte")
     table.add_column("topic")
-    table.add_column("partition", justify="right")
     table.add_column("events", justify="right")
-    table.add_column("SHA-256")
+    table.add_column("SHA-256", overflow="fold", min_width=32)
     table.add_column("")
     for proof in (proof for proof in outcome.replay.proofs if proof.records):
         table.add_row(
-            proof.topic,
-            str(proof.partition),
+            f"{proof.topic}[{proof.partition}]",
             f"{proof.records:,}",
             proof.sha256,
             "[green]identical" if proof.identical else "[red]differs",

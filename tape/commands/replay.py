@@ -79,12 +79,13 @@ def summary(report: "Report", tape: str, seconds: float) -> dict[str, Any]:
 def _print(report: "Report", tape: str, seconds: float) -> None:
     console = Console()
     table = Table(title=f"Replay of {tape}: {report.events:,} events in {seconds:.1f} s")
-    for name in ("topic", "partition", "events", "SHA-256 derived again", "recorded"):
-        table.add_column(name, justify="right" if name in {"partition", "events"} else "left")
+    table.add_column("topic")
+    table.add_column("events", justify="right")
+    table.add_column("SHA-256 derived again", overflow="fold", min_width=32)
+    table.add_column("recorded", overflow="fold")
     for proof in report.proofs:
         table.add_row(
-            proof.topic,
-            str(proof.partition),
+            f"{proof.topic}[{proof.partition}]",
             f"{proof.records:,}",
             proof.sha256,
             "[green]identical" if proof.identical else f"[red]{proof.recorded_sha256}",

@@ -5,6 +5,7 @@ import asyncio
 from schemas.registry import Registry
 from streams import logs
 from streams.telemetry import Metrics, Server
+from streams.warm import warm_up
 from streams.worker import Parts, Worker
 from tape import config, stack
 
@@ -21,6 +22,8 @@ def command() -> None:
     metrics = Metrics("worker", settings.tape)
     server = Server(settings.telemetry, metrics)
     log.info("serving", metrics=f"{server.address}/metrics", kafka=settings.kafka.bootstrap)
+    log.info("compiling", note="kernels; the first time on a machine this takes a while")
+    warm_up()
     registry = settings.registry
     parts = Parts(
         settings.kafka,

@@ -75,14 +75,13 @@ def run(settings: config.Settings, seconds: float, seed: int, rate: float) -> Co
         writer.write(event)
         written[type(event).__name__] += 1
 
-    start_us = _now_us()
     market = Market(
-        seed=seed,
-        symbols=settings.symbols,
-        venues=settings.venues,
-        start_time_us=start_us,
-        events_per_second=rate,
+        seed=seed, symbols=settings.symbols, venues=settings.venues, events_per_second=rate
     )
+    # The first frame compiles the model's kernels (the first time, seconds): before time runs.
+    next(market.frames())
+    start_us = _now_us()
+    market = replace(market, start_time_us=start_us)
     pulse_us = (start_us // _SECOND_US + 1) * _SECOND_US
     for frames in in_time(market.frames(), stop, start_us + int(seconds * _SECOND_US)):
         for frame in frames:
