@@ -19,7 +19,7 @@ _TYPES: list[Any] = [
 ]  # fmt: skip
 _MICROSECOND = timedelta(microseconds=1)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_DEFAULTS = [None, 0, 1.5, True, "", "x", [], "A"]
+_DEFAULTS: list[Any] = [None, 0, 1.5, True, "", "x", [], "A"]
 
 
 @st.composite
