@@ -310,9 +310,11 @@ def advance(
                         _set_level(pool, bids, delta_bid_prices[at], delta_bid_quantities[at])
                     for at in range(delta_asks[r], delta_asks[r] + delta_ask_count[r]):
                         _set_level(pool, asks, -delta_ask_prices[at], delta_ask_quantities[at])
+                    # Venues repeat a sequence without levels to say that they are there.
+                    changed = sequence != known or delta_bid_count[r] + delta_ask_count[r] > 0
                     integers[book, SEQUENCE] = sequence
+                    integers[book, TOP_TIME] = event_time[i]
                     totals[book, APPLIED] += 1
-                    changed = True
             if changed:
                 floats[book, BEST_BID] = (
                     pool[bids[START] + bids[COUNT] - 1, KEY] if bids[COUNT] else np.nan

@@ -4,6 +4,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from processors.config import INTERVAL_US, ProcessorsConfig
 from schemas.events import (
@@ -57,6 +58,13 @@ class _Book:
         self.bids, self.asks, self.top = {}, {}, (math.nan, math.nan)
 
 
+class Model(Protocol):
+    """A stage as a plain function of one event after the other."""
+
+    def emit(self, origin: Origin, event: Event) -> Iterator[Event]:
+        """What the event causes."""
+
+
 class BooksModel:
     """Books, and the tops of book that they give."""
 
@@ -85,19 +93,21 @@ class BooksModel:
         if isinstance(event, Quote):
             if not book.has_snapshot:
                 book.top, book.top_time = (event.bid_price, event.ask_price), event.event_time
-            return
-        if isinstance(event, FeedStatus):
+        elif isinstance(event, FeedStatus):
             if event.status in {"GAP", "LOST"}:
                 if event.channel in {"book", "*"} and book.live:
                     book.close()
                 if event.channel in {"quotes", "*"} and not book.has_snapshot:
                     book.top = (math.nan, math.nan)
-            return
+        elif isinstance(event, BookSnapshot | BookDelta):
+            self._follow(book, event)
+
+    def _follow(self, book: _Book, event: BookSnapshot | BookDelta) -> None:
         if isinstance(event, BookSnapshot):
             book.live, book.has_snapshot, book.sequence = True, True, event.sequence
             book.bids, book.asks = {}, {}
             book.apply(event.bids[::-1], event.asks[::-1])
-        elif isinstance(event, BookDelta):
+        else:
             previous, known = event.previous_sequence, book.sequence
             if not book.live:
                 return
@@ -107,9 +117,12 @@ class BooksModel:
                 if previous > known:
                     book.close()
                     return
+            if event.sequence == known and not event.bids and not event.asks:
+                book.top_time = event.event_time
+                return
             book.sequence = event.sequence
             book.apply(event.bids, event.asks)
-        book.pending, book.top_time = True, event.event_time  # type: ignore[attr-defined]
+        book.pending, book.top_time = True, event.event_time
         book.top = (max(book.bids, default=math.nan), min(book.asks, default=math.nan))
 
     def _due(self, book: _Book, time: int) -> bool:
@@ -162,10 +175,8 @@ class BarsModel:
         self._traded: set[Key] = set()
 
     def emit(self, origin: Origin, event: Event) -> Iterator[Bar]:
-        closed: list[tuple[Key, str]] = []
-        bars = []
+        bars: list[Bar] = []
         for key, interval, bar, late in self._closed(event):
-            closed.append((key, interval))
             bars.append(self._row(origin, len(bars), key, interval, bar, late, event))
         yield from bars
 
@@ -342,7 +353,11 @@ def expected(
 ) -> dict[str, list[Event]]:
     """What the pipeline must emit under one configuration, by topic."""
     books = BooksModel(config)
-    models = {"books": books, "bars": BarsModel(config), "reference": ReferenceModel(config, books)}
+    models: dict[str, Model] = {
+        "books": books,
+        "bars": BarsModel(config),
+        "reference": ReferenceModel(config, books),
+    }
     found: dict[str, list[Event]] = {topic: [] for topic in models}
     for offset, event in enumerate(events, first_offset):
         symbol = getattr(event, "symbol", None)
