@@ -50,6 +50,7 @@ def _columns(name: str, avro: Any, named: dict[str, Any]) -> list[tuple[str, str
 
 
 def named_types(avro: Any, named: dict[str, Any]) -> dict[str, Any]:
+    """Add the records and enums that a type defines to `named`, by name."""
     if isinstance(avro, list):
         for branch in avro:
             named_types(branch, named)

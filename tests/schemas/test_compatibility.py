@@ -200,9 +200,9 @@ def _through_columns(frame: bytes, record: str, writer: dict[str, Any]) -> bytes
     """Decode from the writer's schema into columns, encode those under ours."""
     one = np.array([0], np.int64)
     buffer = np.frombuffer(frame, np.uint8)
-    batch = Decoder({7: writer}).decode("tape", 0, buffer, one, one + len(frame), one, one)
-    assert batch.refused == []
     topic = catalogue.topic_of(record).name
+    batch = Decoder({7: writer}).decode(topic, 0, buffer, one, one + len(frame), one, one)
+    assert batch.refused == []
     rows = Rows(topic, record, batch.tables[record], batch.items, batch.text)
     out, starts, ends = encode(rows, 7)
     return out[starts[0] : ends[0]].tobytes()
