@@ -20,7 +20,7 @@ demo: install ## See all of it: Kafka, PostgreSQL, workers, sinks, replay and pr
 	@$(RUN) tape demo $(if $(CAPTURE),--capture "$(CAPTURE)") $(ARGS)
 
 test: install ## Run the tests on a real Kafka, registry and PostgreSQL, started as child processes.
-	@$(RUN) pytest -m "not slow" $(ARGS)
+	@$(RUN) pytest -n 2 --dist loadfile -m "not slow" $(ARGS)
 
 test-slow: install ## Run the long tests too.
 	@$(RUN) pytest $(ARGS)

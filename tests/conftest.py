@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from uuid import uuid4
 
 import psycopg
@@ -18,6 +19,7 @@ from tape.stack.artifacts import Cache
 from tape.stack.supervisor import Plan
 
 _VARIABLES = ("TAPE_KAFKA__BOOTSTRAP", "TAPE_REGISTRY__URL", "TAPE_DATABASE__URL")
+_SERVICES = ("kafka", "registry", "postgres")
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,31 @@ class Stack:
         return {**os.environ, **dict(zip(_VARIABLES, values, strict=True))}
 
 
+_shared: list[tuple[StackConfig, TemporaryDirectory[str]]] = []
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """With several test processes (`-n`), one stack for them all, in the environment they get."""
+    is_controller = not hasattr(config, "workerinput")
+    if not (is_controller and getattr(config.option, "numprocesses", None)):
+        return
+    if not all(os.environ.get(name) for name in _VARIABLES):
+        folder = TemporaryDirectory(prefix="tape-tests-")
+        stack_config = fresh_stack_config(Path(folder.name))
+        state = control.start(Plan(config=stack_config, services=_SERVICES), bound=True)
+        _shared.append((stack_config, folder))
+        addresses = (state.services[name].address for name in _SERVICES)
+        os.environ.update(zip(_VARIABLES, addresses, strict=True))
+
+
+def pytest_unconfigure() -> None:
+    """End that stack."""
+    while _shared:
+        stack_config, folder = _shared.pop()
+        control.stop(stack_config)
+        folder.cleanup()
+
+
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """Real servers: those of the environment (all three TAPE_… addresses), or new ones."""
@@ -43,9 +70,8 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         yield Stack(*given)
         return
     config = fresh_stack_config(tmp_path_factory.mktemp("stack"))
-    services = ("kafka", "registry", "postgres")
-    state = control.start(Plan(config=config, services=services), bound=True)
-    yield Stack(*(state.services[name].address for name in services))
+    state = control.start(Plan(config=config, services=_SERVICES), bound=True)
+    yield Stack(*(state.services[name].address for name in _SERVICES))
     control.stop(config)
 
 
