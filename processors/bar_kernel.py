@@ -247,7 +247,7 @@ def advance(
                 if (
                     enabled[slot] == 0
                     or integers[bar, HAS_TRADED] == 1
-                    or length == 0
+                    or length <= 0
                     or lengths[slot] % length != 0
                 ):
                     continue

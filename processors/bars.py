@@ -8,7 +8,7 @@ import numpy as np
 from processors import bar_kernel as kernel
 from processors.cells import Cells, pack_symbol, unpack_symbol
 from processors.config import INTERVAL_US, BarsConfig, ProcessorsConfig
-from processors.emitted import emitted_table
+from processors.emitted import emitted_table, one_nan
 from processors.instruments import Instruments
 from processors.work import Work
 from schemas.columns import Rows, enum_symbols
@@ -85,7 +85,7 @@ class Bars:
         ))  # fmt: skip
 
     def _emitted(self, work: Work) -> list[Rows]:
-        out, floats = self._out[: self._used[0]], self._out_floats[: self._used[0]]
+        out, floats = self._out[: self._used[0]], one_nan(self._out_floats[: self._used[0]])
         if not len(out):
             return []
         slot = out[:, kernel.OUT_SLOT]
@@ -105,9 +105,9 @@ class Bars:
         table["low"] = floats[:, kernel.LOW]
         table["close"] = floats[:, kernel.CLOSE]
         table["volume"], table["notional"] = volume, notional
-        table["vwap"] = np.divide(
-            notional, volume, out=np.full(len(out), np.nan), where=volume > 0.0
-        )
+        with np.errstate(invalid="ignore"):  # infinite by infinite
+            vwap = np.divide(notional, volume, out=np.full(len(out), np.nan), where=volume > 0.0)
+        table["vwap"] = one_nan(vwap)
         table["trade_count"] = out[:, kernel.OUT_COUNT]
         table["taker_buy_volume"] = floats[:, kernel.TAKER_BUY]
         table["late_trades"] = out[:, kernel.OUT_LATE]

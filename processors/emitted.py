@@ -39,6 +39,11 @@ def emitted_table(
     return table
 
 
+def one_nan(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The values with every NaN of the same bits, which processors do not agree on."""
+    return np.where(np.isnan(values), np.nan, values)
+
+
 def join(parts: Sequence[Rows]) -> Rows:
     """The rows of several emissions of one topic, one after the other."""
     if len(parts) == 1:

@@ -9,7 +9,7 @@ from processors import instrument_kernel
 from processors import reference_kernel as kernel
 from processors.cells import Cells, pack_symbol, unpack_symbol
 from processors.config import ProcessorsConfig, ReferenceConfig
-from processors.emitted import emitted_table
+from processors.emitted import emitted_table, one_nan
 from processors.instruments import SPOT, Instruments
 from processors.work import Work
 from schemas.columns import Rows, item_dtypes
@@ -76,8 +76,9 @@ class Reference:
             out[:, kernel.OUT_SEQ],
             out[:, kernel.OUT_INSTRUMENT],
         )
-        table["price"] = self._out_floats[:rows, kernel.OUT_PRICE]
-        table["dispersion_bps"] = self._out_floats[:rows, kernel.OUT_DISPERSION]
+        floats = one_nan(self._out_floats[:rows])
+        table["price"] = floats[:, kernel.OUT_PRICE]
+        table["dispersion_bps"] = floats[:, kernel.OUT_DISPERSION]
         table["venues_start"] = out[:, kernel.OUT_START]
         table["venues_count"] = out[:, kernel.OUT_COUNT]
         venues = np.zeros(items, item_dtypes("ReferencePrice")["venues"])

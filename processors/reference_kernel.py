@@ -58,6 +58,8 @@ def _median(values: Floats, count: int) -> float:
         )
     ],
     cache=True, nogil=True,
+    # By IEEE: the dispersion around a price of 0 is inf or NaN, and no error.
+    error_model="numpy",
 )  # fmt: skip
 def advance(
     first: int, code: Integers, instrument: Integers, event_time: Integers,

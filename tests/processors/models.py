@@ -6,6 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+import numpy as np
+
 from processors.config import INTERVAL_US, ProcessorsConfig
 from schemas.events import (
     Bar,
@@ -281,7 +283,7 @@ class BarsModel:
             close=closes[-1],
             volume=volume,
             notional=notional,
-            vwap=notional / volume if volume > 0 else math.nan,
+            vwap=_one_nan(notional / volume) if volume > 0 else math.nan,
             trade_count=sum(counts),
             taker_buy_volume=_sum(bought),
             late_trades=late,
@@ -294,7 +296,7 @@ def _sum(values: Sequence[float]) -> float:
     total = values[0]
     for value in values[1:]:
         total += value
-    return total
+    return _one_nan(total)
 
 
 class ReferenceModel:
@@ -327,7 +329,7 @@ class ReferenceModel:
                     event_time=event.event_time,
                     receive_time=event.receive_time,
                     price=price,
-                    dispersion_bps=(values[-1] - values[0]) / price * 1e4,
+                    dispersion_bps=_bps(values[-1] - values[0], price),
                     venues=sorted(mids.items()),
                 )
                 seq += 1
@@ -342,6 +344,16 @@ class ReferenceModel:
             and not any(map(math.isnan, book.top))
             and time - book.top_time <= self._stale_us
         }
+
+
+def _bps(difference: float, price: float) -> float:
+    with np.errstate(all="ignore"):
+        return _one_nan(float(np.float64(difference) / price * 1e4))
+
+
+def _one_nan(value: float) -> float:
+    """All NaN as one, as the stages give them."""
+    return math.nan if math.isnan(value) else value
 
 
 def _is_spot(venue: str) -> bool:

@@ -94,7 +94,7 @@ class _Builder:
             **common,
             trade_id=str(a),
             price=math.nan if (a, b) == (13, 13) else 100.0 + 0.1 * a,
-            quantity=0.37 * b,
+            quantity=math.inf if (a, b) == (12, 9) else 0.37 * b,
             aggressor_side=("BUY", "SELL", "UNKNOWN")[a % 3],
             kind="BLOCK" if b == 11 else "ADL" if b == 12 else "MARKET",
             count=a % 4,
@@ -142,9 +142,9 @@ class _Builder:
         return Quote(
             **common,
             sequence=-1,
-            bid_price=math.nan if a == 0 else 99.0 + a / 10,
+            bid_price=math.nan if a == 0 else 0.0 if a == 1 else 99.0 + a / 10,
             bid_quantity=1.0,
-            ask_price=math.nan if b == 0 else 100.0 + b / 10,
+            ask_price=math.nan if b == 0 else 0.0 if b == 1 else 100.0 + b / 10,
             ask_quantity=1.0,
         )
 

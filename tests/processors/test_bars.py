@@ -1,6 +1,7 @@
 """What the stage `bars` promises."""
 
 import math
+import struct
 from collections.abc import Sequence
 
 from processors.config import BarsConfig, ProcessorsConfig
@@ -165,3 +166,9 @@ def test_klines_are_ignored_once_a_trade_was_seen() -> None:
 def test_bars_before_1970_are_aligned_too() -> None:
     (bar,) = bars([trade(-at(0) / 1e6 - 0.5, 1.0), clock(0)])
     assert (bar.open_time, bar.event_time) == (-1_000_000, 0)
+
+
+def test_nan_has_the_same_bits_whatever_gave_it() -> None:
+    found = bars([trade(0, 0.0, math.inf), trade(1, 1.0, 0.0), clock(9)])
+    bits = {struct.pack(">d", value) for bar in found for value in (bar.notional, bar.vwap)}
+    assert bits == {struct.pack(">d", math.nan), struct.pack(">d", 0.0)}

@@ -79,3 +79,9 @@ def test_symbols_come_in_the_order_of_their_bytes() -> None:
         (1, "B-USDT"),
         (2, "Ä-USDT"),
     ]
+
+
+def test_price_of_zero_is_a_price_and_no_error() -> None:
+    (price,) = references([quote(0, 0.0, 0.0), clock(1)])
+    assert price.price == 0.0
+    assert math.isnan(price.dispersion_bps)
