@@ -1,16 +1,84 @@
-"""The kernel that turns columns into Avro bytes: one interpreter for every schema."""
+"""The kernel that turns columns into Avro bytes: the decoding kernel's ops, the other way."""
 
 import numba
 import numpy as np
+from numpy.typing import NDArray
 
-LONG, DOUBLE, BOOL, TEXT, NULLABLE, ARRAY = range(6)
+from schemas.decode_kernel import ARRAY, BOOL, BYTES, DOUBLES, NULLABLE, STRING
+from schemas.words import load_word, store_word
+
+Bytes = NDArray[np.uint8]
+Integers = NDArray[np.int64]
+
+HEADER = 5
+# Bytes behind what is written that a word may spill into.
+SLACK = 8
+_LONGEST = 10
 
 
 @numba.njit(cache=True, nogil=True)
-def put_long(out, at, value):
-    """Zigzag varint."""
-    rest = (np.uint64(value) << np.uint64(1)) ^ np.uint64(value >> np.int64(63))
-    while rest > 127:
+def _most_bytes(
+    cells: Integers, row: int, ops: Integers, first: int, last: int, text_size: int
+) -> int:
+    """As many bytes as ops other than arrays can take; -1 when text is beyond its buffer."""
+    total = 0
+    for op in range(first, last):
+        kind, column = ops[op, 0], ops[op, 1]
+        if kind in (STRING, BYTES):
+            start, length = cells[row + column], cells[row + column + 1]
+            if length < 0 or start < 0 or length > text_size - start:
+                return -1
+            total += length
+        elif kind == DOUBLES:
+            total += 8 * ops[op, 2]
+        total += _LONGEST
+    return total
+
+
+@numba.njit(cache=True, nogil=True)
+def most_bytes(
+    cells: Integers, width: int, count: int, items: Integers,
+    item_base: Integers, item_width: Integers, item_count: Integers,
+    ops: Integers, first: int, last: int, text_size: int,
+) -> int:  # fmt: skip
+    """As many bytes as rows can take; -1 - i when row i refers beyond its text or items."""
+    total = 0
+    for r in range(count):
+        row = r * width
+        total += HEADER
+        op = first
+        while op < last:
+            following = op + 1
+            if ops[op, 0] == ARRAY:
+                table, following = ops[op, 2], op + 1 + ops[op, 3]
+                start, length = cells[row + ops[op, 1]], cells[row + ops[op, 1] + 1]
+                if length < 0 or (length and (start < 0 or length > item_count[table] - start)):
+                    return -1 - r
+                total += 2 * _LONGEST
+                if ops[op, 6]:
+                    total += 8 * length * item_width[table]
+                    op = following
+                    continue
+                for k in range(start, start + length):
+                    item = item_base[table] + k * item_width[table]
+                    size = _most_bytes(items, item, ops, op + 1, following, text_size)
+                    if size < 0:
+                        return -1 - r
+                    total += size
+            else:
+                size = _most_bytes(cells, row, ops, op, following, text_size)
+                if size < 0:
+                    return -1 - r
+                total += size
+            op = following
+    return total
+
+
+@numba.njit(cache=True, nogil=True)
+def _put_long(out: Bytes, at: int, number: int) -> int:
+    """A zigzag integer; where it ends."""
+    rest = (np.uint64(number) << np.uint64(1)) ^ np.uint64(number >> np.int64(63))
+    while rest > np.uint64(127):
         out[at] = np.uint8(rest & np.uint64(127)) | np.uint8(128)
         rest >>= np.uint64(7)
         at += 1
@@ -19,84 +87,77 @@ def put_long(out, at, value):
 
 
 @numba.njit(cache=True, nogil=True)
-def put(out, at, cells, row, text, ops, op):
-    """Write one op that is no array; the next position and op."""
-    kind, col = ops[op, 0], ops[op, 1]
-    op += 1
-    value = cells[row + col]
-    if kind == DOUBLE:
-        bits = np.uint64(value)
-        for i in range(8):
-            out[at + i] = np.uint8(bits >> np.uint64(8 * i) & np.uint64(255))
-        return at + 8, op
-    if kind == TEXT:
-        length = cells[row + col + 1]
-        at = put_long(out, at, length)
-        for i in range(length):
-            out[at + i] = text[value + i]
-        return at + length, op
-    if kind == BOOL:
-        out[at] = np.uint8(value != 0)
-        return at + 1, op
-    if kind == NULLABLE:
-        null, skip = ops[op - 1, 2], ops[op - 1, 3]
-        if value:
-            return put_long(out, at, null), op + skip
-        return put_long(out, at, 1 - null), op
-    return put_long(out, at, value), op
+def _put_fields(
+    out: Bytes, at: int, cells: Integers, row: int, text: Bytes, ops: Integers, op: int, last: int
+) -> tuple[int, int]:
+    """Write from an op up to the next array or the last op; the positions in both then."""
+    while op < last:
+        kind, column = ops[op, 0], ops[op, 1]
+        if kind == ARRAY:
+            break
+        value = cells[row + column]
+        if kind == DOUBLES:
+            for k in range(ops[op, 2]):
+                store_word(out, at, cells[row + column + k])
+                at += 8
+        elif kind in (STRING, BYTES):
+            length = cells[row + column + 1]
+            at = _put_long(out, at, length)
+            k = 0
+            while k < length and value + k + 8 <= len(text):
+                store_word(out, at + k, load_word(text, value + k))
+                k += 8
+            while k < length:
+                out[at + k] = text[value + k]
+                k += 1
+            at += length
+        elif kind == BOOL:
+            out[at] = value != 0
+            at += 1
+        elif kind == NULLABLE:
+            null = ops[op, 2]
+            at = _put_long(out, at, null if value else 1 - null)
+            if value:
+                op += ops[op, 3]
+        else:
+            at = _put_long(out, at, value)
+        op += 1
+    return at, op
 
 
 @numba.njit(cache=True, nogil=True)
-def bound(cells, width, count, items, item_base, item_width, ops):
-    """As many bytes as the rows can take: 10 a cell, and their text."""
-    total = np.int64(0)
-    for r in range(count):
-        total += 5 + 10 * width
-        op = 0
-        while op < len(ops):
-            kind, col, table, skip = ops[op, 0], ops[op, 1], ops[op, 2], ops[op, 3]
-            if kind == TEXT:
-                total += cells[r * width + col + 1]
-            elif kind == ARRAY:
-                start, n = cells[r * width + col], cells[r * width + col + 1]
-                total += 10 * n * item_width[table]
-                for inner in range(op + 1, op + 1 + skip):
-                    if ops[inner, 0] == TEXT:
-                        for k in range(start, start + n):
-                            total += items[
-                                item_base[table] + k * item_width[table] + ops[inner, 1] + 1
-                            ]
-                op += skip
-            op += 1
-    return total
-
-
-@numba.njit(cache=True, nogil=True)
-def encode(cells, width, items, item_base, item_width, text, ops, schema_id, out, ends):
-    """Write every row; the number of bytes."""
+def encode(
+    cells: Integers, width: int, items: Integers, item_base: Integers, item_width: Integers,
+    text: Bytes, ops: Integers, first: int, last: int, schema_id: int, out: Bytes, ends: Integers,
+) -> int:  # fmt: skip
+    """Write every row by the ops from `first` on, arrays as one block; the number of bytes."""
     at = 0
     for r in range(len(ends)):
         row = r * width
         out[at] = 0
-        for i in range(4):
-            out[at + 1 + i] = (schema_id >> (24 - 8 * i)) & 255
-        at += 5
-        op = 0
-        while op < len(ops):
-            if ops[op, 0] != ARRAY:
-                at, op = put(out, at, cells, row, text, ops, op)
-                continue
-            col, table, skip = ops[op, 1], ops[op, 2], ops[op, 3]
-            start, count = cells[row + col], cells[row + col + 1]
+        for k in range(4):
+            out[at + 1 + k] = (schema_id >> (24 - 8 * k)) & 255
+        at += HEADER
+        op = first
+        while op < last:
+            at, op = _put_fields(out, at, cells, row, text, ops, op, last)
+            if op == last:
+                break
+            table, following = ops[op, 2], op + 1 + ops[op, 3]
+            start, count = cells[row + ops[op, 1]], cells[row + ops[op, 1] + 1]
             if count:
-                at = put_long(out, at, count)
-                for k in range(start, start + count):
-                    item = item_base[table] + k * item_width[table]
-                    inner = op + 1
-                    while inner <= op + skip:
-                        at, inner = put(out, at, items, item, text, ops, inner)
+                at = _put_long(out, at, count)
+                item = item_base[table] + start * item_width[table]
+                if ops[op, 6]:
+                    for k in range(count * item_width[table]):
+                        store_word(out, at, items[item + k])
+                        at += 8
+                else:
+                    for _ in range(count):
+                        at, _op = _put_fields(out, at, items, item, text, ops, op + 1, following)
+                        item += item_width[table]
             out[at] = 0
             at += 1
-            op += skip + 1
+            op = following
         ends[r] = at
     return at
