@@ -13,9 +13,12 @@ from schemas.events import (
     DeadLetter,
     Event,
     FeedStatus,
+    Funding,
     Instrument,
     Kline,
+    MarkPrice,
     Quote,
+    Trade,
 )
 from venues import binance, bybit, okx
 from venues.frames import Frame
@@ -49,11 +52,14 @@ _ANSWERS: dict[str, Callable[[bytes, str, Names, int, int], Parsed]] = {
 }
 
 
-_TIMELESS = (Quote, Kline)
+# Events that neither a book nor a table of names depends on.
+_PLAIN = frozenset((Trade, Quote, Kline, MarkPrice, Funding))
+# Those that may have got their time from the newest event or the local clock.
+_TIMELESS = frozenset((Quote, Kline))
 
 
 class _Connection:
-    """A connection: its reader, the newest event time on it, the instruments seen on it."""
+    """A connection: its reader, the newest event time on it, its events by instrument and type."""
 
     __slots__ = ("link", "newest", "seen", "venue")
 
@@ -61,18 +67,18 @@ class _Connection:
         self.link = link
         self.venue = venue
         self.newest = 0
-        self.seen: set[tuple[str, str]] = set()
+        self.seen: dict[tuple[str, str], dict[type, int]] = {}
 
 
 class Feed:
     """Makes events of frames, in the order in which the tape gets them.
 
-    `counts`: events by (venue, symbol, record). `ignored`: messages by (venue, kind) that are of
-    kinds not taken. `refused`: frames that could not be read; the caller takes them away.
+    `ignored`: messages by (venue, kind) that are of kinds not taken. `refused`: frames that could
+    not be read; the caller takes them away.
     """
 
     def __init__(self) -> None:
-        self.counts: Counter[tuple[str, str, str]] = Counter()
+        self._counts: Counter[tuple[str, str, str]] = Counter()
         self.ignored: Counter[tuple[str, str]] = Counter()
         self.refused: list[DeadLetter] = []
         self._names: dict[str, Names] = {}
@@ -80,6 +86,16 @@ class Feed:
         self._connections: dict[tuple[str, str], _Connection] = {}
         self._news: dict[str, NewsReader] = {}
         self._tracker = Tracker()
+
+    @property
+    def counts(self) -> Counter[tuple[str, str, str]]:
+        """Events given so far by (venue, symbol, record), counted up at each call."""
+        found = Counter(self._counts)
+        for connection in self._connections.values():
+            for (venue, symbol), kinds in connection.seen.items():
+                for kind, number in kinds.items():
+                    found[venue, symbol, kind.__name__] += number
+        return found
 
     def wants_snapshot(self) -> set[tuple[str, str]]:
         """(venue, symbol) of the books that are unknown until a snapshot comes."""
@@ -100,6 +116,11 @@ class Feed:
         if type(parsed) is Ignored:
             self.ignored[frame.venue, parsed.kind] += 1
             return []
+        if len(parsed) == 1:
+            event: Any = parsed[0]
+            kinds = connection.seen.get((event.venue, event.symbol))
+            if kinds is not None and self._simple(event, kinds, connection):
+                return parsed  # type: ignore[return-value]  # not Ignored here
         return self._streamed(parsed, connection)  # type: ignore[arg-type]  # not Ignored here
 
     def finish(self) -> list[Event]:
@@ -124,6 +145,19 @@ class Feed:
             names = self._names[market] = Names(market)
         return names
 
+    def _simple(self, event: Any, kinds: dict[type, int], connection: _Connection) -> bool:
+        """Whether a message's one event goes out as it is; counts it then. The usual way."""
+        kind = type(event)
+        if kind is BookDelta:
+            if not self._tracker.follows(event):
+                return False
+        elif kind not in _PLAIN:
+            return False
+        kinds[kind] = kinds.get(kind, 0) + 1
+        if event.event_time > connection.newest and kind not in _TIMELESS:
+            connection.newest = event.event_time
+        return True
+
     def _streamed(self, parsed: list[Any], connection: _Connection) -> list[Event]:
         """Parsed events with the statuses that go before and after them."""
         out: list[Event] = []
@@ -135,7 +169,7 @@ class Feed:
                 continue
             key = (event.venue, event.symbol)
             if key not in connection.seen:
-                connection.seen.add(key)
+                connection.seen[key] = {}
                 out.append(_connected(event))
             if kind is BookDelta:
                 self._tracker.delta(event, out)
@@ -145,7 +179,6 @@ class Feed:
                 if kind is FeedStatus and event.status in ("GAP", "LOST"):
                     self._tracker.lose(event)
                 out.append(event)
-            # Quotes and candles may have got their time from `newest` or the local clock.
             if event.event_time > connection.newest and kind not in _TIMELESS:
                 connection.newest = event.event_time
         self._count(out)
@@ -186,7 +219,7 @@ class Feed:
         return max(times, default=0)
 
     def _count(self, events: list[Any]) -> None:
-        counts = self.counts
+        counts = self._counts
         for event in events:
             venue, symbol = getattr(event, "venue", ""), getattr(event, "symbol", "")
             counts[venue, symbol, type(event).__name__] += 1

@@ -51,20 +51,31 @@ class Tracker:
         """(venue, symbol) of the books that only a snapshot makes known."""
         return set(self._unknown)
 
+    def follows(self, delta: BookDelta) -> bool:
+        """Whether a delta is the next one of a live book, which then has it; else nothing is done.
+
+        The usual case of `delta`, without a list.
+        """
+        book = self._books.get((delta.venue, delta.symbol))
+        if book is None or not book.live:
+            return False
+        if delta.previous_sequence != book.sequence and delta.previous_sequence >= 0:
+            return False
+        book.sequence = delta.sequence
+        if book.strict:
+            book.recent.append(delta.sequence)
+        return True
+
     def delta(self, delta: BookDelta, out: list[Event]) -> None:
         """Follow a delta; what goes onto the tape now is added to `out`."""
-        book = self._books.get((delta.venue, delta.symbol))
-        if book is None:
-            book = self._book(delta.venue, delta.symbol)
-            self._unknown.add((delta.venue, delta.symbol))
+        if self.follows(delta):
+            out.append(delta)
+            return
+        book = self._book(delta.venue, delta.symbol)
         book.streamed = True
         if not book.live:
+            self._unknown.add((delta.venue, delta.symbol))
             self._wait(book, delta, out)
-        elif delta.previous_sequence == book.sequence or delta.previous_sequence < 0:
-            book.sequence = delta.sequence
-            if book.strict:
-                book.recent.append(delta.sequence)
-            out.append(delta)
         else:
             self._follow(book, delta, out)
 

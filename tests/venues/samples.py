@@ -142,13 +142,13 @@ def parsed(frames: list[Frame], before: list[Frame]) -> dict[str, int]:
     feed = Feed()
     for each in before:
         feed.receive(each)
-    for counted in (feed.counts, feed.ignored):
-        counted.clear()
+    feed.ignored.clear()
+    known = feed.counts
     for each in frames:
         feed.receive(each)
     feed.finish()
     found: Counter[str] = Counter()
-    for (venue, _, record), number in feed.counts.items():
+    for (venue, _, record), number in (feed.counts - known).items():
         found[f"{venue} {record}"] += number
     for (venue, kind), number in feed.ignored.items():
         found[f"{venue} ignored: {kind}"] += number

@@ -16,7 +16,9 @@ from schemas.events import BookDelta, BookSnapshot, Event, FeedStatus
 from tests.venues import captures
 from venues.feed import Feed
 from venues.frames import Frame
+from venues.messages import decoder
 from venues.okx.checksum import SentBook
+from venues.okx.link import BookMessage
 from venues.tracker import Tracker
 
 SMALL = (
@@ -164,9 +166,10 @@ def test_every_diff_deleted_from_the_okx_capture_is_announced_if_it_shows_in_the
 
 def checksums(frames: list[Frame]) -> list[int]:
     """The checksum after each of these messages."""
-    book, found = SentBook(), []
+    book, found, decode = SentBook(), [], decoder(BookMessage)
     for frame in frames:
-        book.apply(frame.data, whole=b'"action":"snapshot"' in frame.data)
+        message = decode(frame.data)
+        book.apply(frame.data, message.data, message.action == "snapshot")
         found.append(book.checksum())
     return found
 

@@ -152,21 +152,22 @@ class OkxLink:
             else:
                 events += stream.delta(name, row, self._names, receive_time)
         checksum = message.data[-1].checksum if message.data else 0
-        if checksum and not self._agrees(name, data, whole, checksum):
+        if checksum and not self._agrees(name, data, message, checksum):
             events.insert(0, self._disagreement(name, message.data[-1], receive_time))
         return events
 
-    def _agrees(self, name: str, data: bytes, whole: bool, checksum: int) -> bool:
+    def _agrees(self, name: str, data: bytes, message: BookMessage, checksum: int) -> bool:
         """Whether the book with this message has the checksum that came with it.
 
         Nothing is compared from a disagreement on until the book was sent whole again.
         """
         book = self._sent.get(name)
+        whole = message.action == "snapshot"
         if whole:
             book = self._sent[name] = SentBook()
         if book is None:
             return True
-        book.apply(data, whole)
+        book.apply(data, message.data, whole)
         if book.checksum() == checksum:
             return True
         del self._sent[name]
