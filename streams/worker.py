@@ -107,6 +107,15 @@ class Worker:
         if self._failure is not None:
             raise self._failure
 
+    @property
+    def positions(self) -> dict[int, int]:
+        """First offset that is not processed, by partition that this worker owns."""
+        return {partition: one.next_offset for partition, one in self._owned.items()}
+
+    def flush(self) -> None:
+        """Wait until all that was derived so far is acknowledged by Kafka."""
+        self._tools.emitter.flush()
+
     def stop(self) -> None:
         """Ask the worker to end in order."""
         self._over.set()
