@@ -76,24 +76,43 @@ def _move(typing_context: Any, array: Any, to: Any, at: Any, count: Any) -> Any:
 
 
 @numba.njit(cache=True, nogil=True)
-def _set_level(pool: Floats, side: Integers, key: float, quantity: float) -> None:
-    """Set or remove one level; the slot has room."""
-    # Unsigned indexes, since numba looks at each signed one whether it counts from the end.
-    one = np.uint64(1)
-    low, left = np.uint64(side[START]), np.uint64(side[COUNT])
-    end = low + left
-    # A binary search without branches, which could not be foretold.
+def _find(pool: Floats, start: Any, count: Any, hint: Any, key: float) -> Any:
+    """Place of the first level of `count` from `start` on whose key is not below `key`.
+
+    `hint` is the place of the level before: levels come sorted, so the next one is near.
+    Indexes are unsigned, since numba looks at each signed one whether it counts from the end.
+    """
+    one, end = np.uint64(1), start + count
+    if hint < end and pool[hint, KEY] < key:
+        low, left = hint, end - hint
+    else:
+        low, left = start, hint - start
+        for near in (np.uint64(8), np.uint64(64), np.uint64(512)):
+            if left > near and pool[hint - near, KEY] < key:
+                low, left = hint - near, near
+                break
+    # Without branches, which could not be foretold.
     while left > one:
         half = left >> one
         low += half * np.uint64(pool[low + half - one, KEY] < key)
         left -= half
     if left == one and pool[low, KEY] < key:
         low += one
+    return low
+
+
+@numba.njit(cache=True, nogil=True)
+def _set_level(pool: Floats, side: Integers, hint: Any, key: float, quantity: float) -> Any:
+    """Set or remove one level, for which the slot has room; returns its place."""
+    one = np.uint64(1)
+    start, count = np.uint64(side[START]), np.uint64(side[COUNT])
+    end = start + count
+    low = _find(pool, start, count, hint, key)
     present = low < end and pool[low, KEY] == key
     if quantity > 0.0:
         if not present:
             if key != key:  # noqa: PLR0124 a price that is no number has no place
-                return
+                return low
             _move(pool, low + one, low, end - low)
             side[COUNT] += 1
             pool[low, KEY] = key
@@ -101,6 +120,18 @@ def _set_level(pool: Floats, side: Integers, key: float, quantity: float) -> Non
     elif present:
         _move(pool, low, low + one, end - low - one)
         side[COUNT] -= 1
+    return low
+
+
+@numba.njit(cache=True, nogil=True)
+def _set_levels(
+    pool: Floats, side: Integers, sign: float, prices: Floats, quantities: Floats,
+    first: int, last: int, step: int,
+) -> None:  # fmt: skip
+    """Set or remove the levels from `first` up to `last`, which is not set."""
+    hint = np.uint64(side[START] + side[COUNT])
+    for at in range(first, last, step):
+        hint = _set_level(pool, side, hint, sign * prices[at], quantities[at])
 
 
 @numba.njit(cache=True, nogil=True)
@@ -271,18 +302,14 @@ def advance(
                 bids[COUNT] = 0
                 asks[COUNT] = 0
                 # Worst first: each goes to the end of the slot.
-                for j in range(snapshot_bid_count[r] - 1, -1, -1):
-                    at = snapshot_bids[r] + j
-                    _set_level(
-                        pool, bids, snapshot_bid_prices[at],
-                        snapshot_bid_quantities[at],
-                    )  # fmt: skip
-                for j in range(snapshot_ask_count[r] - 1, -1, -1):
-                    at = snapshot_asks[r] + j
-                    _set_level(
-                        pool, asks, -snapshot_ask_prices[at],
-                        snapshot_ask_quantities[at],
-                    )  # fmt: skip
+                _set_levels(
+                    pool, bids, 1.0, snapshot_bid_prices, snapshot_bid_quantities,
+                    snapshot_bids[r] + snapshot_bid_count[r] - 1, snapshot_bids[r] - 1, -1,
+                )  # fmt: skip
+                _set_levels(
+                    pool, asks, -1.0, snapshot_ask_prices, snapshot_ask_quantities,
+                    snapshot_asks[r] + snapshot_ask_count[r] - 1, snapshot_asks[r] - 1, -1,
+                )  # fmt: skip
                 integers[book, LIVE] = 1
                 integers[book, HAS_SNAPSHOT] = 1
                 integers[book, SEQUENCE] = snapshot_sequence[r]
@@ -306,10 +333,14 @@ def advance(
                     ):
                         used[SHORT_OF] = POOL
                         return i
-                    for at in range(delta_bids[r], delta_bids[r] + delta_bid_count[r]):
-                        _set_level(pool, bids, delta_bid_prices[at], delta_bid_quantities[at])
-                    for at in range(delta_asks[r], delta_asks[r] + delta_ask_count[r]):
-                        _set_level(pool, asks, -delta_ask_prices[at], delta_ask_quantities[at])
+                    _set_levels(
+                        pool, bids, 1.0, delta_bid_prices, delta_bid_quantities,
+                        delta_bids[r], delta_bids[r] + delta_bid_count[r], 1,
+                    )  # fmt: skip
+                    _set_levels(
+                        pool, asks, -1.0, delta_ask_prices, delta_ask_quantities,
+                        delta_asks[r], delta_asks[r] + delta_ask_count[r], 1,
+                    )  # fmt: skip
                     # Venues repeat a sequence without levels to say that they are there.
                     changed = sequence != known or delta_bid_count[r] + delta_ask_count[r] > 0
                     integers[book, SEQUENCE] = sequence
