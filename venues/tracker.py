@@ -1,7 +1,8 @@
 """Books' sequences: which delta follows, where one is missing, and what heals it.
 
-One rule for all venues, on `BookDelta.previous_sequence` and `.sequence` (docs/venues.md). Deltas
-are held back while a snapshot is awaited and written after it; nothing received is left out.
+One rule for all venues, on `BookDelta.previous_sequence` and `.sequence` (docs/venues.md). Where
+snapshots are asked for (Binance), deltas are held back until one comes and written after it; where
+the stream itself sends them, what came before is older and passes. Nothing received is left out.
 """
 
 from collections import deque
@@ -24,11 +25,13 @@ class _Book:
 
     venue: str
     symbol: str
+    asks: bool
+    """Its snapshots are asked for, and numbered as its stream is."""
     live: bool = False
     sequence: int = -1
-    """Of the book when live; else of the last delta received, -1 for none."""
-    held: list[BookDelta] | None = field(default_factory=list)
-    """Deltas that wait for a snapshot; None once they were let go."""
+    """Of the book when live; else of the last delta that passed, -1 for none."""
+    held: list[BookDelta] | None = None
+    """Deltas that wait for a snapshot; None where none wait."""
     broken: bool = False
     """A GAP or LOST was announced that no snapshot has healed."""
     strict: bool = False
@@ -85,8 +88,7 @@ class Tracker:
         It may be older than the book, and only Binance numbers it as it does the stream.
         """
         book = self._book(snapshot.venue, snapshot.symbol)
-        bridges = book.venue.startswith("binance")
-        if book.streamed and not bridges:
+        if book.streamed and not book.asks:
             return False
         if book.live and snapshot.sequence <= book.sequence:
             return False
@@ -127,14 +129,16 @@ class Tracker:
     def _book(self, venue: str, symbol: str) -> _Book:
         book = self._books.get((venue, symbol))
         if book is None:
-            book = _Book(venue, symbol, strict=venue.startswith("okx-"))
+            asks = venue.startswith("binance")
+            book = _Book(venue, symbol, asks, strict=venue.startswith("okx-"))
+            book.held = [] if asks else None
             self._books[venue, symbol] = book
         return book
 
     def _bridges(self, book: _Book, sequence: int, held: list[BookDelta]) -> bool:
         """Whether the first held delta that is newer follows on the snapshot."""
         for delta in held:
-            if delta.sequence > sequence or delta.previous_sequence < 0:
+            if delta.sequence > sequence:
                 return delta.previous_sequence <= sequence
         return True
 
@@ -159,12 +163,12 @@ class Tracker:
 
     def _lose(self, book: _Book) -> None:
         book.live, book.broken, book.sequence = False, True, -1
-        if book.held is None:
+        if book.asks and book.held is None:
             book.held = []
         self._unknown.add((book.venue, book.symbol))
 
     def _wait(self, book: _Book, delta: BookDelta, out: list[Event]) -> None:
-        """Hold a delta of an unknown book, or once the bound is reached let it pass."""
+        """Hold a delta of an unknown book; where none are held, or no longer, let it pass."""
         held = book.held
         if held is None:
             self._pass(book, delta, out)

@@ -7,7 +7,7 @@ import pytest
 
 from tests.venues import agreement
 
-EXACT = [run for run in agreement.RUNS if "bybit" not in run[0] and "btcusdt" not in run[0]]
+EXACT = [run for run in agreement.RUNS if "bybit" not in run[0] and "spot_btcusdt" not in run[0]]
 SPOT = next(run for run in agreement.RUNS if "spot_btcusdt" in run[0])
 BYBIT = next(run for run in agreement.RUNS if "bybit" in run[0])
 

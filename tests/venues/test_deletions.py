@@ -9,7 +9,6 @@ those without which the book's best 25 levels are the same at every later messag
 from collections import defaultdict
 from random import Random
 
-import msgspec
 import pytest
 
 from schemas.events import BookDelta, BookSnapshot, Event, FeedStatus
@@ -172,36 +171,3 @@ def checksums(frames: list[Frame]) -> list[int]:
         book.apply(frame.data, message.data, message.action == "snapshot")
         found.append(book.checksum())
     return found
-
-
-def test_after_a_gap_the_next_snapshot_heals_the_book() -> None:
-    book = next(iter(books((SMALL[3],)).values()))
-    snapshot = book[0]
-    assert isinstance(snapshot, BookSnapshot)
-    tracker, out = Tracker(), list[Event]()
-    tracker.snapshot(snapshot, out)
-    for event in book[2:6]:
-        tracker.delta(event, out)  # type: ignore[arg-type]  # only the first is a snapshot
-    assert tracker.wants_snapshot() == {(snapshot.venue, snapshot.symbol)}
-    healed = list[Event]()
-    newer = msgspec.structs.replace(snapshot, sequence=book[4].sequence)
-    tracker.snapshot(newer, healed)
-    kinds = [getattr(event, "status", type(event).__name__) for event in healed]
-    # All that was held is written: three that the snapshot holds already, and the one after it.
-    assert kinds == ["BookSnapshot", "RESYNCED", *["BookDelta"] * 4]
-    assert tracker.wants_snapshot() == set()
-
-
-def test_a_snapshot_older_than_what_was_held_heals_nothing() -> None:
-    book = next(iter(books((SMALL[3],)).values()))
-    snapshot = book[0]
-    assert isinstance(snapshot, BookSnapshot)
-    tracker, out = Tracker(), list[Event]()
-    for event in book[2:6]:
-        tracker.delta(event, out)  # type: ignore[arg-type]  # only the first is a snapshot
-    assert out == []
-    tracker.snapshot(snapshot, out)
-    kinds = [getattr(event, "status", type(event).__name__) for event in out]
-    assert kinds == ["BookSnapshot", "GAP"]
-    assert tracker.wants_snapshot() == {(snapshot.venue, snapshot.symbol)}
-    assert [type(event) for event in tracker.finish()] == [BookDelta] * 4
