@@ -12,7 +12,7 @@ from schemas.catalogue import kafka_name
 from schemas.errors import StoreError
 from sinks.rows import Position
 from streams.config import KafkaConfig
-from streams.kafka import client_config
+from streams.kafka import client_config, connect
 
 _MOST_AT_ONCE = 20_000
 _POLL_S = 0.2
@@ -57,9 +57,14 @@ class Fetched:
 
 
 class TopicReader:
-    """Reads topics of a tape from offsets that the caller gives; commits nothing to Kafka."""
+    """Reads topics of a tape from offsets that the caller gives; commits nothing to Kafka.
+
+    StoreError when Kafka does not answer, or refuses us.
+    """
 
     def __init__(self, kafka: KafkaConfig, tape: str) -> None:
+        # A consumer would only say that time ran out; this says why.
+        connect(kafka)
         self._tape = tape
         self._consumer = Consumer(
             client_config(kafka)

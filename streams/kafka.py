@@ -18,10 +18,27 @@ _log.addHandler(logging.NullHandler())
 _log.addFilter(lambda record: "CONFWARN" not in record.getMessage())
 
 
+# Waiting heals none of these: what the settings are that they come from.
+_SETTINGS_OF = {
+    KafkaError._AUTHENTICATION: (
+        "correct kafka.sasl_username and kafka.sasl_password, or kafka.sasl_mechanism"
+    ),
+    KafkaError._SSL: (
+        "kafka.ssl_ca_file is to name the authority that signed the broker's certificate, "
+        "kafka.bootstrap a host that the certificate is for"
+    ),
+}
+_ELSEWHERE = (
+    "`tape up` starts the local one, kafka.bootstrap names another, "
+    "kafka.security_protocol how that one is spoken to"
+)
+
+
 def client_config(kafka: KafkaConfig) -> dict[str, Any]:
-    """What every confluent_kafka client is given; ConfigError when no address is known."""
+    """What every confluent_kafka client is given; ConfigError names a setting that is wrong."""
+    _check(kafka)
     config: dict[str, Any] = {
-        "bootstrap.servers": _bootstrap(kafka),
+        "bootstrap.servers": kafka.bootstrap,
         "security.protocol": kafka.security_protocol,
         "client.id": "tape",
         "logger": _log,
@@ -33,12 +50,14 @@ def client_config(kafka: KafkaConfig) -> dict[str, Any]:
             "sasl.password": kafka.sasl_password.get_secret_value(),
         }
     if kafka.security_protocol.endswith("SSL"):
+        # The same errors as aiokafka's; librdkafka's own name no setting.
+        _ssl_context(kafka)
         config |= {
             name: value
             for name, value in (
                 ("ssl.ca.location", kafka.ssl_ca_file),
                 ("ssl.certificate.location", kafka.ssl_certificate_file),
-                ("ssl.key.location", kafka.ssl_key_file),
+                ("ssl.key.location", kafka.ssl_key_file or kafka.ssl_certificate_file),
                 ("ssl.key.password", kafka.ssl_key_password.get_secret_value()),
             )
             if value
@@ -49,10 +68,11 @@ def client_config(kafka: KafkaConfig) -> dict[str, Any]:
 def aiokafka_config(kafka: KafkaConfig) -> dict[str, Any]:
     """What every aiokafka client is given, Faust's included.
 
-    ConfigError when no address is known or a certificate cannot be read.
+    ConfigError names a setting that is wrong.
     """
+    _check(kafka)
     config: dict[str, Any] = {
-        "bootstrap_servers": _bootstrap(kafka).split(","),
+        "bootstrap_servers": kafka.bootstrap.split(","),
         "security_protocol": kafka.security_protocol,
         "client_id": "tape",
     }
@@ -69,12 +89,8 @@ def aiokafka_config(kafka: KafkaConfig) -> dict[str, Any]:
 
 def connect(kafka: KafkaConfig, timeout_s: float = 4.0) -> AdminClient:
     """An admin client of a broker that answers; StoreError when none does in time."""
-    problems: list[str] = []
-
-    def note(error: KafkaError) -> None:
-        problems.append(error.str())
-
-    admin = AdminClient(client_config(kafka) | {"error_cb": note})
+    problems: list[KafkaError] = []
+    admin = AdminClient(client_config(kafka) | {"error_cb": problems.append})
     deadline = time.monotonic() + timeout_s
     while True:
         try:
@@ -82,40 +98,64 @@ def connect(kafka: KafkaConfig, timeout_s: float = 4.0) -> AdminClient:
             return admin
         except KafkaException as error:
             admin.poll(0)
-            if time.monotonic() > deadline:
-                reason = problems[0] if problems else error.args[0].str()
-                raise unreachable(kafka, reason) from None
+            problem = _most_telling([*problems, error.args[0]])
+            if problem.code() in _SETTINGS_OF or time.monotonic() > deadline:
+                raise unreachable(kafka, problem) from None
 
 
-def unreachable(kafka: KafkaConfig, reason: object) -> StoreError:
+def unreachable(kafka: KafkaConfig, problem: KafkaError) -> StoreError:
     """The error that says where Kafka was looked for, and what to do."""
+    refused = problem.code() in _SETTINGS_OF
     return StoreError(
-        f"Kafka does not answer at {kafka.bootstrap} ({kafka.security_protocol}): {reason}; "
-        "`tape up` starts the local one, kafka.bootstrap names another"
+        f"Kafka {'refuses us' if refused else 'does not answer'} at {kafka.bootstrap} "
+        f"({kafka.security_protocol}): {problem.str()}; "
+        f"{_SETTINGS_OF.get(problem.code(), _ELSEWHERE)}"
     )
 
 
-def _bootstrap(kafka: KafkaConfig) -> str:
+def _most_telling(problems: list[KafkaError]) -> KafkaError:
+    """One that a setting causes, else the first that says more than that no broker is there."""
+    for problem in problems:
+        if problem.code() in _SETTINGS_OF:
+            return problem
+    vague = KafkaError._ALL_BROKERS_DOWN
+    return next((one for one in problems if one.code() != vague), problems[-1])
+
+
+def _check(kafka: KafkaConfig) -> None:
     if not kafka.bootstrap:
         raise ConfigError(
             "no address of Kafka is known: `tape up` starts the local one, or set kafka.bootstrap"
         )
-    return kafka.bootstrap
+    named = kafka.sasl_username and kafka.sasl_password.get_secret_value()
+    if kafka.security_protocol.startswith("SASL") and not named:
+        raise ConfigError(
+            f"kafka.security_protocol is {kafka.security_protocol}, which needs "
+            "kafka.sasl_username and kafka.sasl_password; one of them is empty"
+        )
 
 
 def _ssl_context(kafka: KafkaConfig) -> ssl.SSLContext:
     try:
         context = ssl.create_default_context(cafile=kafka.ssl_ca_file or None)
-        if kafka.ssl_certificate_file:
-            context.load_cert_chain(
-                kafka.ssl_certificate_file,
-                kafka.ssl_key_file or None,
-                kafka.ssl_key_password.get_secret_value() or None,
-            )
     except OSError as error:
         raise ConfigError(
-            "kafka.ssl_ca_file, ssl_certificate_file or ssl_key_file could not be read: "
-            f"{error} (were {kafka.ssl_ca_file!r}, {kafka.ssl_certificate_file!r}, "
-            f"{kafka.ssl_key_file!r})"
+            f"kafka.ssl_ca_file {kafka.ssl_ca_file!r} could not be read: {error}; it holds the "
+            "certificates (PEM) of those who sign for the broker"
+        ) from None
+    if not kafka.ssl_certificate_file and not kafka.ssl_key_file:
+        return context
+    try:
+        context.load_cert_chain(
+            kafka.ssl_certificate_file,
+            kafka.ssl_key_file or None,
+            # Without one Python would ask for it on the terminal.
+            kafka.ssl_key_password.get_secret_value(),
+        )
+    except OSError as error:
+        raise ConfigError(
+            f"kafka.ssl_certificate_file {kafka.ssl_certificate_file!r} with kafka.ssl_key_file "
+            f"{kafka.ssl_key_file!r} (PEM) could not be read: {error}; is kafka.ssl_key_password "
+            "the key's?"
         ) from None
     return context

@@ -1,20 +1,19 @@
 """Reads a partition in bulk, from any offset to any other, as columns."""
 
-import time
 from collections.abc import Iterator
+from concurrent.futures import wait
 
-import numpy as np
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import KafkaException
 
 from schemas.catalogue import kafka_name
 from schemas.errors import StoreError
 from streams.config import KafkaConfig
-from streams.kafka import client_config, connect, unreachable
+from streams.kafka import connect, unreachable
+from streams.partition_fetch import PartitionFetch
 from streams.records import Records
 from streams.topics import end_offsets as _end_offsets
 
 _TIMEOUT_S = 30.0
-_MOST = 50_000
 
 
 def read(
@@ -26,42 +25,34 @@ def read(
     that is still there when `start` was deleted. StoreError when the broker is away or the
     topic is not there.
     """
-    name = kafka_name(tape, topic)
-    consumer = _consumer(kafka, tape)
+    fetch = PartitionFetch(kafka, kafka_name(tape, topic), partition)
     try:
-        low, high = _watermarks(consumer, kafka, name, partition)
-        position = max(start, low)
-        end = high if end is None else min(end, high)
-        if position < end:
-            consumer.assign([TopicPartition(name, partition, position)])
-            yield from _portions(consumer, name, end)
+        low, high = fetch.bounds()
+        yield from _portions(fetch, max(start, low), high if end is None else min(end, high))
     finally:
-        consumer.close()
+        fetch.close()
 
 
 def last(kafka: KafkaConfig, tape: str, topic: str, partition: int, count: int) -> Records | None:
     """At most `count` of a partition's last records; None when it is empty."""
-    name = kafka_name(tape, topic)
-    consumer = _consumer(kafka, tape)
+    fetch = PartitionFetch(kafka, kafka_name(tape, topic), partition)
     try:
-        low, high = _watermarks(consumer, kafka, name, partition)
-        start = max(low, high - count)
-        if start == high:
-            return None
-        consumer.assign([TopicPartition(name, partition, start)])
-        portions = list(_portions(consumer, name, high))
+        low, high = fetch.bounds()
+        newest = None
+        for records in _portions(fetch, max(low, high - count), high):
+            newest = records
     finally:
-        consumer.close()
-    return portions[-1] if portions else None
+        fetch.close()
+    return newest
 
 
 def bounds(kafka: KafkaConfig, tape: str, topic: str, partition: int) -> tuple[int, int]:
     """The first offset that is still there, and the one that the next record will get."""
-    consumer = _consumer(kafka, tape)
+    fetch = PartitionFetch(kafka, kafka_name(tape, topic), partition)
     try:
-        return _watermarks(consumer, kafka, kafka_name(tape, topic), partition)
+        return fetch.bounds()
     finally:
-        consumer.close()
+        fetch.close()
 
 
 def ends(kafka: KafkaConfig, tape: str, topic: str) -> dict[int, int]:
@@ -71,7 +62,7 @@ def ends(kafka: KafkaConfig, tape: str, topic: str) -> dict[int, int]:
     try:
         found = admin.list_topics(name, timeout=_TIMEOUT_S).topics[name]
     except KafkaException as error:
-        raise unreachable(kafka, error.args[0].str()) from None
+        raise unreachable(kafka, error.args[0]) from None
     if found.error is not None:
         raise StoreError(f"topic {name} is not there: {found.error.str()}")
     return dict(enumerate(_end_offsets(admin, name, len(found.partitions))))
@@ -82,80 +73,20 @@ def end_offsets(kafka: KafkaConfig, tape: str, topic: str, partitions: int) -> l
     return _end_offsets(connect(kafka), kafka_name(tape, topic), partitions)
 
 
-def _consumer(kafka: KafkaConfig, tape: str) -> Consumer:
-    return Consumer(
-        client_config(kafka)
-        | {
-            "group.id": f"{tape}.reader",
-            "enable.auto.commit": False,
-            "auto.offset.reset": "error",
-            "fetch.wait.max.ms": 50,
-            "queued.min.messages": 2 * _MOST,
-            "fetch.queue.backoff.ms": 10,
-        }
-    )
-
-
-def _watermarks(
-    consumer: Consumer, kafka: KafkaConfig, name: str, partition: int
-) -> tuple[int, int]:
+def _portions(fetch: PartitionFetch, start: int, end: int) -> Iterator[Records]:
+    """Portions up to `end`; the next one is on its way while one is worked on."""
+    if start >= end:
+        return
+    coming = fetch.fetch(start)
     try:
-        low, high = consumer.get_watermark_offsets(
-            TopicPartition(name, partition), timeout=_TIMEOUT_S
-        )
-    except KafkaException as error:
-        if error.args[0].code() in (
-            KafkaError._UNKNOWN_PARTITION,
-            KafkaError._UNKNOWN_TOPIC,
-            KafkaError.UNKNOWN_TOPIC_OR_PART,
-        ):
-            raise StoreError(f"{name} has no partition {partition}") from None
-        raise unreachable(kafka, error.args[0].str()) from None
-    return int(low), int(high)
-
-
-def _portions(consumer: Consumer, name: str, end: int) -> Iterator[Records]:
-    """Portions up to `end`; records may be missing (compaction), so the position tells."""
-    heard = time.monotonic()
-    while True:
-        messages = consumer.consume(_MOST, timeout=0.05)
-        good: list[Message] = []
-        for message in messages:
-            error = message.error()
-            if error is None:
-                good.append(message)
-            elif error.fatal() or error.code() == KafkaError._AUTO_OFFSET_RESET:
-                raise StoreError(f"{name} could not be read on: {error.str()}")
-        if good:
-            heard = time.monotonic()
-            done = good[-1].offset() + 1 >= end
-            if good[-1].offset() >= end:
-                good = [message for message in good if message.offset() < end]
-            if good:
-                yield records_of(good)
-            if done:
-                return
-        elif consumer.position(consumer.assignment())[0].offset >= end:
-            return
-        elif time.monotonic() - heard > _TIMEOUT_S:
-            raise StoreError(f"{name}: nothing came for {_TIMEOUT_S:.0f} s; is Kafka up?")
-
-
-def records_of(messages: list[Message]) -> Records:
-    """Messages as columns."""
-    count = len(messages)
-    parts: list[bytes] = []
-    for message in messages:
-        parts.append(message.key() or b"")
-        parts.append(message.value() or b"")
-    bounds = np.zeros(2 * count + 1, np.int64)
-    np.cumsum(np.fromiter(map(len, parts), np.int64, 2 * count), out=bounds[1:])
-    return Records(
-        buffer=np.frombuffer(b"".join(parts), np.uint8),
-        key_starts=bounds[:-1:2].copy(),
-        key_ends=bounds[1::2].copy(),
-        value_starts=bounds[1::2].copy(),
-        value_ends=bounds[2::2].copy(),
-        offsets=np.fromiter((m.offset() for m in messages), np.int64, count),
-        timestamps_ms=np.fromiter((m.timestamp()[1] for m in messages), np.int64, count),
-    )
+        while start < end:
+            records, start = coming.result()
+            if start < end:
+                coming = fetch.fetch(start)
+            if len(records) and records.offsets[-1] >= end:
+                records = records.between(0, end)
+            if len(records):
+                yield records
+    finally:
+        # A fetch that is left is waited for: its client is closed next.
+        wait([coming], _TIMEOUT_S)

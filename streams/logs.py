@@ -15,6 +15,10 @@ _SECRET_KEY = re.compile(r"passw|secret|token|api_?key|credential", re.IGNORECAS
 _PASSWORD_IN_URL = re.compile(r"(\b[a-z][a-z0-9+.-]*://[^\s:/@]*):[^\s@/]+@", re.IGNORECASE)
 # What libraries tell at their level `info` is of no use to who runs Tape.
 _QUIET = ("faust", "aiokafka", "mode", "asyncio", "librdkafka", "httpx", "httpcore")
+# Local variables are left out: a client's configuration among them holds its password.
+_tracebacks = structlog.processors.ExceptionRenderer(
+    structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+)
 
 Entry = MutableMapping[str, Any]
 
@@ -33,9 +37,14 @@ def set_up(config: TelemetryConfig, **context: Any) -> None:
         structlog.processors.StackInfoRenderer(),
     ]
     last: list[Any] = (
-        [structlog.processors.dict_tracebacks, mask, structlog.processors.JSONRenderer()]
+        [_tracebacks, mask, structlog.processors.JSONRenderer()]
         if as_json
-        else [mask, structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+        else [
+            mask,
+            structlog.dev.ConsoleRenderer(
+                colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
+            ),
+        ]
     )
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(

@@ -239,4 +239,4 @@ def _metadata(admin: AdminClient, kafka: KafkaConfig) -> Any:
     try:
         return admin.list_topics(timeout=_TIMEOUT_S)
     except KafkaException as error:
-        raise unreachable(kafka, error.args[0].str()) from None
+        raise unreachable(kafka, error.args[0]) from None

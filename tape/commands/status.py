@@ -45,3 +45,6 @@ def _print(parts: list[status.Part]) -> None:
         table.add_row(*row)
     # Addresses are for copying: a narrow terminal wraps the line rather than cut them.
     Console(width=max(Console().width, 140)).print(table)
+    for part in parts:
+        if part.problem:
+            Console(soft_wrap=True).print(part.problem, markup=False)

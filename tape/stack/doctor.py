@@ -213,6 +213,9 @@ def _services(settings: Settings) -> Iterator[Finding]:
         subject = f"{part.where} {part.name}"
         if part.answers:
             yield Finding(subject, "ok", f"{part.address} answers")
+        elif part.problem:
+            found, _, advice = part.problem.rpartition("; ")
+            yield Finding(subject, "blocks", found, advice)
         elif part.where == "external":
             found = f"{part.address} does not answer"
             yield Finding(subject, "blocks", found, f"start it, or correct {PARTS[part.name]}")

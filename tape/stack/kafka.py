@@ -4,7 +4,6 @@ import base64
 import logging
 import uuid
 from pathlib import Path
-from typing import Any
 
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
@@ -137,14 +136,9 @@ class Kafka:
 
 def answers(bootstrap: str, timeout_s: float = 1.0) -> bool:
     """Whether a broker at this address tells its metadata (without TLS or SASL)."""
-    return answers_with({"bootstrap.servers": bootstrap}, timeout_s)
-
-
-def answers_with(client: dict[str, Any], timeout_s: float) -> bool:
-    """Whether a broker tells its metadata to a client of this configuration."""
     # Its own log lines would tell on every try that the broker is not there yet.
     silent = logging.Logger("kafka", logging.CRITICAL)
-    admin = AdminClient(client, logger=silent)
+    admin = AdminClient({"bootstrap.servers": bootstrap}, logger=silent)
     try:
         return bool(admin.list_topics(timeout=timeout_s).brokers)
     except KafkaException:

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 import psutil
 
+from schemas.errors import TapeError
+from streams.kafka import connect
 from tape.config import Settings
 from tape.stack import kafka, postgres, registry
 from tape.stack.addresses import PARTS, local_services
@@ -26,6 +28,8 @@ class Part:
     """Resident memory of its processes; shared pages of PostgreSQL's count each time."""
     uptime_s: float = 0.0
     restarts: int = 0
+    problem: str = ""
+    """Why it does not answer, where more is known than that."""
 
 
 def parts(settings: Settings) -> list[Part]:
@@ -63,17 +67,13 @@ def _external(name: str, settings: Settings) -> Part:
         "registry": settings.registry.url,
         "postgres": settings.database.url.get_secret_value(),
     }[name]
-    answers = _reaches_kafka(settings) if name == "kafka" else _answers(name, address)
-    return Part(name, "external", masked(address), answers)
-
-
-def _reaches_kafka(settings: Settings) -> bool:
-    if settings.kafka.security_protocol == "PLAINTEXT":
-        return kafka.answers(settings.kafka.bootstrap, timeout_s=3)
-    # Imported here: only this path needs the client's security settings.
-    from streams.kafka import client_config  # noqa: PLC0415
-
-    return kafka.answers_with(client_config(settings.kafka), timeout_s=5)
+    if name != "kafka":
+        return Part(name, "external", masked(address), _answers(name, address))
+    try:
+        connect(settings.kafka)
+    except TapeError as error:
+        return Part(name, "external", address, answers=False, problem=str(error))
+    return Part(name, "external", address, answers=True)
 
 
 def _answers(name: str, address: str) -> bool:

@@ -1,8 +1,10 @@
 """Address and security reach every client; a broker that is away is a clear error."""
 
+import re
 import ssl
-import subprocess
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from confluent_kafka import Consumer, Producer
@@ -12,26 +14,24 @@ from pydantic import SecretStr
 from schemas.errors import ConfigError, StoreError
 from streams.config import KafkaConfig
 from streams.kafka import aiokafka_config, client_config, connect
+from tests.security.certificates import Authority
 
 DEAD = "127.0.0.1:1"
+Configure = Callable[[KafkaConfig], dict[str, Any]]
+CONFIGURATIONS = (client_config, aiokafka_config)
 
 
 @pytest.fixture
 def secured(tmp_path: Path) -> KafkaConfig:
-    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
-    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-subj", "/CN=tape", "-days", "1"]
-    command += ["-keyout", str(key), "-out", str(certificate), "-passout", "pass:hidden"]
-    try:
-        subprocess.run(command, check=True, capture_output=True)
-    except FileNotFoundError:
-        pytest.skip("openssl is not here to make a certificate")
+    authority = Authority(tmp_path, "authority")
+    certificate, key = authority.sign("ada", key_password="hidden")
     return KafkaConfig(
         bootstrap="one:9093,two:9093",
         security_protocol="SASL_SSL",
         sasl_mechanism="SCRAM-SHA-512",
         sasl_username="ada",
         sasl_password=SecretStr("secret"),
-        ssl_ca_file=str(certificate),
+        ssl_ca_file=str(authority.file),
         ssl_certificate_file=str(certificate),
         ssl_key_file=str(key),
         ssl_key_password=SecretStr("hidden"),
@@ -68,10 +68,55 @@ def test_a_plain_broker_gets_no_security_settings() -> None:
     assert not any(name.startswith(("ssl", "sasl")) for name in aiokafka_config(plain))
 
 
-def test_a_certificate_that_is_not_there_is_named(secured: KafkaConfig) -> None:
-    broken = secured.model_copy(update={"ssl_ca_file": "/nowhere/ca.pem"})
-    with pytest.raises(ConfigError, match=r"/nowhere/ca\.pem"):
-        aiokafka_config(broken)
+@pytest.mark.parametrize("make", CONFIGURATIONS)
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("ssl_ca_file", "/nowhere/ca.pem"),
+        ("ssl_certificate_file", "/nowhere/certificate.pem"),
+        ("ssl_key_file", "/nowhere/key.pem"),
+        ("ssl_certificate_file", ""),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_named(
+    secured: KafkaConfig, make: Configure, setting: str, value: str
+) -> None:
+    broken = secured.model_copy(update={setting: value})
+    with pytest.raises(ConfigError, match=rf"kafka\.{setting} '{re.escape(value)}'"):
+        make(broken)
+
+
+@pytest.mark.parametrize("make", CONFIGURATIONS)
+@pytest.mark.parametrize("password", ["", "another"])
+def test_a_key_whose_password_is_wrong_is_an_error_and_no_question_on_the_terminal(
+    secured: KafkaConfig, make: Configure, password: str
+) -> None:
+    broken = secured.model_copy(update={"ssl_key_password": SecretStr(password)})
+    with pytest.raises(ConfigError, match=r"kafka\.ssl_key_password"):
+        make(broken)
+
+
+def test_a_key_may_lie_in_the_certificates_file(secured: KafkaConfig, tmp_path: Path) -> None:
+    both = tmp_path / "both.pem"
+    both.write_text(
+        Path(secured.ssl_certificate_file).read_text() + Path(secured.ssl_key_file).read_text()
+    )
+    one_file = secured.model_copy(
+        update={"ssl_certificate_file": str(both), "ssl_key_file": ""},
+    )
+    aiokafka_config(one_file)
+    config = client_config(one_file)
+    assert config["ssl.key.location"] == str(both)
+    AdminClient(config)
+
+
+@pytest.mark.parametrize("make", CONFIGURATIONS)
+@pytest.mark.parametrize("missing", [{"sasl_username": ""}, {"sasl_password": SecretStr("")}])
+def test_sasl_without_a_name_or_a_password_is_refused(
+    secured: KafkaConfig, make: Configure, missing: dict[str, object]
+) -> None:
+    with pytest.raises(ConfigError, match=r"kafka\.sasl_username and kafka\.sasl_password"):
+        make(secured.model_copy(update=missing))
 
 
 def test_a_dead_broker_is_named_with_what_to_do() -> None:

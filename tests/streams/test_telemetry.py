@@ -5,6 +5,7 @@ import logging
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -97,3 +98,24 @@ def test_logs_are_readable_on_a_terminal(capsys: pytest.CaptureFixture[str]) -> 
     line = capsys.readouterr().err
     assert "snapshot_written" in line
     assert "partition=3" in line
+
+
+@pytest.mark.usefixtures("plain_logging")
+@pytest.mark.parametrize("log_format", ["json", "console"])
+def test_a_logged_traceback_tells_no_local_variables(
+    log_format: Literal["json", "console"], capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(config: dict[str, str]) -> None:
+        raise RuntimeError(f"a client of {len(config)} settings broke")
+
+    secret = "hid" + "den"
+    logs.set_up(TelemetryConfig(log_format=log_format))
+    try:
+        fail({"sasl.password": secret})
+    except RuntimeError:
+        logs.logger("streams.worker").exception("failed")
+        logging.getLogger("aiokafka").exception("of a library")
+    said = capsys.readouterr().err
+    assert said.count("a client of 1 settings broke") == 2
+    assert "in fail" in said or '"name": "fail"' in said
+    assert secret not in said
