@@ -121,6 +121,8 @@ class Feed:
             kinds = connection.seen.get((event.venue, event.symbol))
             if kinds is not None and self._simple(event, kinds, connection):
                 return parsed  # type: ignore[return-value]  # not Ignored here
+        if not parsed:
+            self.ignored[frame.venue, "empty message"] += 1
         return self._streamed(parsed, connection)  # type: ignore[arg-type]  # not Ignored here
 
     def finish(self) -> list[Event]:
@@ -190,6 +192,8 @@ class Feed:
         if isinstance(parsed, Ignored):
             self.ignored[frame.venue, parsed.kind] += 1
             return []
+        if not parsed:
+            self.ignored[frame.venue, "empty answer"] += 1
         out: list[Event] = []
         for event in parsed:
             if isinstance(event, BookSnapshot):

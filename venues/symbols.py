@@ -12,10 +12,11 @@ Levels = list[tuple[float, float]]
 
 # Longest first, so that BUSD is not read as USD with a base that ends in B.
 QUOTES = (
-    "FDUSD", "USDT", "USDC", "BUSD", "TUSD", "USDP", "USDS", "USDE", "USD1", "BIDR", "BVND", "IDRT",
+    "RLUSD", "FDUSD", "XUSD", "BKRW", "GYEN", "USDT", "USDC", "BUSD", "TUSD", "USDP", "USDS",
+    "USDE", "USD1", "BIDR", "BVND", "IDRT",
     "DAI", "PAX", "UST", "EUR", "GBP", "AUD", "BRL", "TRY", "RUB", "UAH", "NGN", "ZAR", "PLN",
     "RON", "ARS", "MXN", "COP", "CZK", "JPY", "KZT", "IDR", "VAI", "USD", "BTC", "ETH", "BNB",
-    "TRX", "XRP", "DOT", "DOGE", "SOL", "MNT",
+    "TRX", "XRP", "DOT", "DOGE", "SOL", "MNT", "AED",
 )  # fmt: skip
 _QUOTES = tuple(sorted(QUOTES, key=len, reverse=True))
 
@@ -97,7 +98,7 @@ def infer(venue: str, name: str) -> Listing:
         return _okx(name)
     if exchange == "bybit":
         return Listing(venue, _bybit(name))
-    symbol = _binance(name)
+    symbol = _binance(name, dollars=venue in ("binance-coinm", "binanceus-spot"))
     if venue != "binance-coinm":
         return Listing(venue, symbol)
     size = _COINM_BTC_USD if symbol.startswith("BTC-USD") else _COINM_USD
@@ -110,21 +111,30 @@ def canonical(base: str, quote: str, expiry: str = "") -> str:
     return "-".join(parts).upper()
 
 
-def split(name: str) -> str:
-    """BASE-QUOTE of a name without a mark between, by the longest known quote currency."""
+def split(name: str, dollars: bool = True) -> str:
+    """BASE-QUOTE of a name without a mark between, by the longest known quote currency.
+
+    A guess where several fit: BNBUSD could be BN-BUSD, USDTUSD could be USD-TUSD; so a base of
+    one or two letters, or USD, is taken only where no other quote currency fits. `dollars`:
+    the venue trades against dollars, and not only against coins that stand for them.
+    """
     upper = name.upper()
-    for quote in _QUOTES:
-        if upper.endswith(quote) and len(upper) > len(quote):
-            return canonical(upper[: -len(quote)], quote)
-    raise VenueError(f"{name!r} ends in no known quote currency; read the venue's instrument list")
+    quotes = [quote for quote in _QUOTES if upper.endswith(quote) and upper != quote]
+    fitting = [(upper[: -len(q)], q) for q in quotes if dollars or q != "USD"]
+    if not fitting:
+        raise VenueError(
+            f"{name!r} ends in no known quote currency; read the venue's instrument list"
+        )
+    likely = [(base, quote) for base, quote in fitting if len(base) > 2 and base != "USD"]
+    return canonical(*(likely or fitting)[0])
 
 
-def _binance(name: str) -> str:
+def _binance(name: str, dollars: bool) -> str:
     """BTCUSDT, BTCUSD_PERP, BTCUSDT_240927."""
     pair, _, contract = name.partition("_")
     if contract and contract != "PERP" and not re.fullmatch(r"\d{6}", contract):
         raise VenueError(f"{name!r} is no spot pair, perpetual or dated contract")
-    symbol = split(pair)
+    symbol = split(pair, dollars)
     return f"{symbol}-{contract}" if contract.isdigit() else symbol
 
 

@@ -153,7 +153,9 @@ class OkxLink:
                 events += stream.delta(name, row, self._names, receive_time)
         checksum = message.data[-1].checksum if message.data else 0
         if checksum and not self._agrees(name, data, message, checksum):
-            events.insert(0, self._disagreement(name, message.data[-1], receive_time))
+            # A whole book that is wrong is no book; changes that make it wrong are not of it.
+            place = len(events) if whole else 0
+            events.insert(place, self._disagreement(name, message.data[-1], receive_time))
         return events
 
     def _agrees(self, name: str, data: bytes, message: BookMessage, checksum: int) -> bool:
