@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import faust
+from aiokafka.errors import KafkaError
 from faust.types import TP
 
 from processors.config import ProcessorsConfig
@@ -101,6 +102,13 @@ class Worker:
             try:
                 await self._app.start()
                 await self._over.wait()
+            except KafkaError as error:
+                kafka = self._parts.kafka
+                raise StoreError(
+                    f"Kafka let the worker's consumer not in at {kafka.bootstrap} "
+                    f"({kafka.security_protocol}): {error}; the log tells more, `tape doctor` "
+                    "looks at the settings"
+                ) from error
             finally:
                 ticking.cancel()
                 await self._end()

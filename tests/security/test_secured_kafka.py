@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -17,10 +18,13 @@ from aiokafka.errors import KafkaConnectionError
 from psycopg import sql
 from pydantic import SecretStr
 
+from processors.config import ProcessorsConfig
 from schemas.errors import StoreError
 from schemas.registry import Registry
-from streams.config import KafkaConfig
+from streams.config import KafkaConfig, WorkerConfig
 from streams.kafka import aiokafka_config, connect
+from streams.telemetry import Metrics
+from streams.worker import Parts, Worker
 from tape import config
 from tests.conftest import Stack
 from tests.security.broker import MECHANISMS, Broker, secured_broker
@@ -173,6 +177,21 @@ def test_a_worker_and_a_sink_with_a_wrong_password_end_and_say_why(
         assert time.monotonic() - began < 30  # 15 and what a busy machine takes to start them
     for log in logs.values():
         _assert_told(log.read_text(), wrong.kafka)
+
+
+def test_a_worker_whose_faust_alone_is_kept_out_ends_and_says_why(
+    tape: Tape, broker: Broker, tmp_path: Path
+) -> None:
+    trusted = Path(shutil.copy(broker.by_password.ssl_ca_file, tmp_path))
+    kafka = _other(broker.by_password, ssl_ca_file=str(trusted))
+    metrics = Metrics("worker", tape.name)
+    worker = Worker(
+        Parts(kafka, tape.registry, tape.name, WorkerConfig(), ProcessorsConfig(), metrics)
+    )
+    # Its other clients are connected by now; Faust's reads the file only when it starts.
+    trusted.write_bytes(Authority(tmp_path / "stranger", "authority").file.read_bytes())
+    with pytest.raises(StoreError, match=rf"{kafka.bootstrap}.*tape doctor"):
+        asyncio.run(worker.run())
 
 
 def test_status_and_doctor_say_why_it_refuses(cli: Cli) -> None:
