@@ -11,6 +11,7 @@ from schemas import decode_kernel as kernel
 from schemas.columns import Batch, Table, item_dtypes, table_dtype
 from schemas.decode_program import ITEM_TABLES, KIND, Program, compile_program
 from schemas.errors import SchemaError
+from schemas.refusals import NO_FRAME, REASONS, UNKNOWN_ID
 
 Bytes = NDArray[np.uint8]
 Integers = NDArray[np.int64]
@@ -123,22 +124,23 @@ class Decoder:
             self._default_starts[number] = used
             used += len(program.defaults)
         self._ops = np.concatenate(ops)
-        self._op_ends = np.cumsum([len(program.ops) for program in programs], dtype=np.int64)
-        self._op_starts = self._op_ends - [len(program.ops) for program in programs]
+        lengths = np.array([len(program.ops) for program in programs], np.int64)
+        self._op_ends = np.cumsum(lengths)
+        self._op_starts = self._op_ends - lengths
         self._enums = np.array(enums, np.int64)
         self._defaults = np.concatenate([*defaults, np.empty(0, np.int64)])
 
     def _reason(self, value: bytes, code: int) -> str:
-        if code == kernel.NO_FRAME:
+        if code == NO_FRAME:
             begin = value[: kernel.HEADER].hex() or "nothing"
-            return f"no Confluent frame: {len(value)} bytes that begin with {begin}"
+            return f"{REASONS[NO_FRAME]}: {len(value)} bytes that begin with {begin}"
         schema_id = int.from_bytes(value[1 : kernel.HEADER], "big")
-        if code == kernel.UNKNOWN_ID and schema_id in self._unusable:
+        if code == UNKNOWN_ID and schema_id in self._unusable:
             return f"schema id {schema_id}: {self._unusable[schema_id]}"
-        if code == kernel.UNKNOWN_ID:
-            return f"unknown schema id {schema_id}"
+        if code == UNKNOWN_ID:
+            return f"{REASONS[UNKNOWN_ID]} {schema_id}"
         record = self._programs[schema_id].record
-        return f"{record} (schema id {schema_id}): {kernel.REASONS[code]}"
+        return f"{record} (schema id {schema_id}): {REASONS[code]}"
 
 
 def _integers(column: Integers) -> Integers:

@@ -20,6 +20,22 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from schemas.refusals import (
+    BAD_BOOLEAN,
+    BAD_ENUM,
+    BAD_INT,
+    BAD_LENGTH,
+    BAD_TEXT,
+    BAD_UNION,
+    MISPLACED,
+    NO_FRAME,
+    NULL,
+    OK,
+    OVERLONG,
+    TRAILING,
+    TRUNCATED,
+    UNKNOWN_ID,
+)
 from schemas.words import load_word
 
 Bytes = NDArray[np.uint8]
@@ -28,39 +44,6 @@ Floats = NDArray[np.float64]
 
 LONG, INT, DOUBLES, BOOL, ENUM, STRING, BYTES, NULLABLE, ARRAY = range(9)
 OP_COLUMNS = 7
-
-REASONS = (
-    "",
-    "the bytes end too early",
-    "an integer is longer than 64 bits",
-    "a boolean is neither 0 nor 1",
-    "an enum's symbol is unknown",
-    "a length is negative or beyond the bytes",
-    "text is not UTF-8",
-    "a union's index is out of range",
-    "bytes are left over at the end",
-    "an int is beyond 32 bits",
-    "null, where the newest schema has none",
-    "no Confluent frame",
-    "unknown schema id",
-    "a record that does not belong on this topic",
-)
-(
-    OK,
-    TRUNCATED,
-    OVERLONG,
-    BAD_BOOLEAN,
-    BAD_ENUM,
-    BAD_LENGTH,
-    BAD_TEXT,
-    BAD_UNION,
-    TRAILING,
-    BAD_INT,
-    NULL,
-    NO_FRAME,
-    UNKNOWN_ID,
-    MISPLACED,
-) = range(len(REASONS))
 
 HEADER = 5
 _HIGH_BITS = np.int64(-0x7F7F7F7F7F7F7F80)  # 0x80 in each byte

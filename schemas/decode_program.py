@@ -68,7 +68,7 @@ class _Compiler:
         self._smallest: dict[int, int] = {}
         # Only ops from here on may be joined: what a nullable or an array skips stays whole.
         self._barrier = 0
-        self._in_item = False
+        self._in_item = ""
         self._depth = 0
         self._defaults = [self._default_row(writer, reader, table_dtype(record))]
         self._record_fields(writer, reader, "", table_dtype(record).names or ())
@@ -162,14 +162,14 @@ class _Compiler:
             inner = item_dtypes(self._record)[name].names or ()
         at = self._op(kernel.ARRAY, column, table)
         self._barrier = len(self._ops)
-        self._in_item = True
+        self._in_item = f"{name}[]."
         if _kind(item) != "record":
             self._type(item, target, "value", inner)
         elif target is None or _kind(target) == "record":
             self._record_fields(item, target, "", inner)
         else:
             raise self._error(name, f"a record cannot be read as {_kind(target)}")
-        self._in_item = False
+        self._in_item = ""
         self._barrier = len(self._ops)
         self._finish_array(at, item, target, name)
 
@@ -236,7 +236,7 @@ class _Compiler:
             row[name] = avro["symbols"].index(default) if kind == "enum" else default
 
     def _error(self, name: str, reason: str) -> SchemaError:
-        return SchemaError(f"{self._record}.{name}: {reason}")
+        return SchemaError(f"{self._record}.{self._in_item}{name}: {reason}")
 
 
 def _column(columns: Columns, name: str, reader: Any) -> int:

@@ -10,6 +10,7 @@ from itertools import chain
 from typing import Any
 
 from schemas import catalogue
+from schemas.errors import SchemaError
 
 # The event, and what comes before its Avro bytes.
 Encode = Callable[[Any, bytes], bytes]
@@ -47,6 +48,8 @@ def _long(number: int) -> bytes:
     zigzag = (number << 1) ^ (number >> 63)
     if zigzag < 16384:
         return _LAST[zigzag]
+    if zigzag >> 64:
+        raise SchemaError(f"{number} is no 64-bit integer, so it cannot be written")
     out = _MORE[zigzag & 16383]
     zigzag >>= 14
     while zigzag > 16383:

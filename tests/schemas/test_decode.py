@@ -179,8 +179,8 @@ def snapshot(bids: bytes) -> bytes:
 )
 def test_an_array_may_come_in_blocks_with_and_without_their_sizes(bids: bytes) -> None:
     batch = decoded([snapshot(bids), snapshot(b"\0"), snapshot(bids)], DECODER)
-    full, empty = {"bids": LEVELS}, {"bids": []}
-    assert values(batch) == [{**BARE, **b, "asks": LEVELS[:1]} for b in (full, empty, full)]
+    wanted = [{**BARE, "bids": levels, "asks": LEVELS[:1]} for levels in (LEVELS, [], LEVELS)]
+    assert values(batch) == wanted
 
 
 @pytest.mark.parametrize(
