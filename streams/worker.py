@@ -241,6 +241,7 @@ class Worker:
         metrics.health.ready()
         for name in (metrics.lag, metrics.snapshot_age, metrics.configuration_mismatch):
             name.clear()
+        self._measure()
         _log.info(
             "assigned",
             partitions=sorted(wanted),
