@@ -3,6 +3,7 @@
 import json
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 
@@ -10,6 +11,8 @@ from schemas import catalogue
 from schemas.errors import SchemaError, StoreError
 
 _TIMEOUT_S = 15.0
+# Confluent's codes for an unknown subject, version and schema.
+_NOT_THERE = {40401, 40402, 40403}
 
 
 @dataclass(slots=True)
@@ -49,11 +52,14 @@ class Registry:
         return self._collect(tape, register=False)
 
     def schema(self, schema_id: int) -> dict[str, Any]:
-        """The schema of an id."""
+        """The schema of an id; SchemaError when there is none, or none of Avro's."""
         found = self._ask("GET", f"/schemas/ids/{schema_id}")
         if found is None:
             raise SchemaError(f"the registry at {self._url} has no schema with id {schema_id}")
-        parsed: dict[str, Any] = json.loads(found["schema"])
+        try:
+            parsed: dict[str, Any] = json.loads(found["schema"])
+        except (KeyError, ValueError):
+            raise SchemaError(f"id {schema_id} in the registry is no Avro schema") from None
         return parsed
 
     def _collect(self, tape: str, register: bool) -> SchemaIds:
@@ -61,7 +67,7 @@ class Registry:
         for topic in catalogue.TOPICS:
             for record in topic.records:
                 schema = catalogue.schema(record)
-                subject = catalogue.subject(tape, topic.name, record)
+                subject = quote(catalogue.subject(tape, topic.name, record), safe="")
                 body = {"schema": json.dumps(schema), "schemaType": "AVRO"}
                 found = self._ask("POST", f"/subjects/{subject}", body)
                 if found is None and register:
@@ -77,20 +83,47 @@ class Registry:
         return ids
 
     def _ask(self, method: str, path: str, body: object = None) -> dict[str, Any] | None:
-        """The answer's JSON; None for 404. StoreError when nobody answers."""
+        """The answer's JSON; None when what was asked for is not there.
+
+        StoreError when nobody answers, or something else than a registry.
+        """
         try:
             answer = self._client.request(method, self._url + path, json=body)
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise StoreError(
                 f"the schema registry at {self._url} does not answer ({error}): `tape up` starts "
                 "the local one; registry.url names another"
             ) from None
-        if answer.status_code == httpx.codes.NOT_FOUND:
+        parsed = _json_of(answer)
+        if parsed.get("error_code") in _NOT_THERE:
             return None
+        if answer.status_code in {httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN}:
+            raise StoreError(
+                f"the schema registry at {self._url} refused us ({answer.status_code}): "
+                "registry.username and registry.password must be right"
+            )
+        if answer.is_server_error:
+            raise StoreError(
+                f"the schema registry at {self._url} failed with {answer.status_code}: "
+                f"{answer.text[:500]}"
+            )
+        if not parsed or answer.status_code == httpx.codes.NOT_FOUND:
+            raise StoreError(
+                f"{self._url} is no schema registry with Confluent's API ({answer.status_code} for "
+                f"{path}): registry.url must end as its API begins, Apicurio's in /apis/ccompat/v7"
+            )
         if answer.is_error:
             raise SchemaError(
                 f"the schema registry at {self._url} refused {path}: {answer.status_code} "
                 f"{answer.text[:500]}"
             )
-        parsed: dict[str, Any] = answer.json()
         return parsed
+
+
+def _json_of(answer: httpx.Response) -> dict[str, Any]:
+    """The answer's object; empty when it is none."""
+    try:
+        parsed = answer.json()
+    except ValueError:
+        return {}
+    return parsed if isinstance(parsed, dict) else {}
