@@ -12,6 +12,9 @@ so most tell of an instant between the two, of which the book says only what cha
   `before`, or the next diff names it as changed; and every level `before` that was better is
   named by the next diff as changed.
 
+* `control`: the share that agrees when every book is taken 10 diffs too late: what a book that is
+  wrong would show.
+
 Sequences: Binance's update ids `u`; Bybit's cross sequence (`cs` of tickers, `seq` of books). OKX
 had none in 2022, and its tickers lag: see `lagging`. Not compared are quotes before the first or
 after the last known state.
@@ -42,6 +45,7 @@ RUNS = (
     ("binanceus_spot_2021-10-12.jsonl.zst",),
     ("bybit_v5_2026-08-09.jsonl.zst",),
 )
+LATE = 10
 OKX = "okx_v5_2022-05-13.jsonl.zst"
 
 
@@ -54,6 +58,7 @@ class Agreement:
     same_instant: int = 0
     same: int = 0
     outside: int = 0
+    control: float = 0.0
 
 
 @dataclass(slots=True)
@@ -117,8 +122,8 @@ def events(names: tuple[str, ...]) -> Iterator[tuple[Frame, Event]]:
                 yield frame, event
 
 
-def measure(names: tuple[str, ...]) -> dict[At, Agreement]:
-    """The agreement of a run, by venue and symbol."""
+def measure(names: tuple[str, ...], control: bool = False) -> dict[At, Agreement]:
+    """The agreement of a run, by venue and symbol; with `control` its share too."""
     books: dict[At, list[tuple[int, BookDelta | BookSnapshot]]] = {}
     quotes: dict[At, list[tuple[int, tuple[Side, Side]]]] = {}
     for frame, event in events(names):
@@ -131,7 +136,21 @@ def measure(names: tuple[str, ...]) -> dict[At, Agreement]:
             key = order_key(frame, event)
             if not book or key > book[-1][0] or isinstance(event, BookSnapshot):
                 book.append((key, event))
-    return {at: compare(books[at], found) for at, found in quotes.items() if at in books}
+    return {at: _measured(books[at], found, control) for at, found in quotes.items() if at in books}
+
+
+def _measured(
+    book: list[tuple[int, BookDelta | BookSnapshot]],
+    quotes: list[tuple[int, tuple[Side, Side]]],
+    control: bool,
+) -> Agreement:
+    found = compare(book, quotes)
+    if not control:
+        return found
+    late = [(key, event) for (key, _), (_, event) in zip(book[LATE:], book, strict=False)]
+    wrong = compare(late, quotes) if len(late) > 1 else Agreement()
+    found.control = wrong.agree / wrong.compared if wrong.compared else math.nan
+    return found
 
 
 def compare(
@@ -191,20 +210,24 @@ _FIRST = ((-30228.6, 0.23393), (30228.7, 1.55896972))
 def table() -> str:
     """The table as Markdown."""
     lines = [
-        "| run | venue, symbol | quotes compared | agree | same instant | are the same |",
-        "|---|---|---|---|---|---|",
+        "| run | venue, symbol | quotes compared | agree | same instant | are the same | control |",
+        "|---|---|---|---|---|---|---|",
     ]
     for names in RUNS:
         run = " + ".join(name.partition(".")[0] for name in names)
-        for (venue, symbol), found in sorted(measure(names).items()):
+        for (venue, symbol), found in sorted(measure(names, control=True).items()):
             lines.append(
                 f"| {run} | {venue} {symbol} | {found.compared:,} "
                 f"| {_share(found.agree, found.compared)} | {found.same_instant:,} "
-                f"| {_share(found.same, found.same_instant)} |"
+                f"| {_share(found.same, found.same_instant)} | {_control(found)} |"
             )
     compared, equal, longest = lagging()
     lines.append(f"\nOKX: {equal} of {compared} are a state before; longest lag {longest} ms.")
     return "\n".join(lines)
+
+
+def _control(found: Agreement) -> str:
+    return "-" if math.isnan(found.control) else f"{100 * found.control:.1f} %"
 
 
 def _share(part: int, whole: int) -> str:

@@ -38,3 +38,9 @@ def test_okx_tickers_of_2022_repeat_what_the_book_was_before() -> None:
     compared, equal, longest = agreement.lagging()
     assert (compared, equal) == (23, 11)
     assert 0 < longest < 4_000
+
+
+def test_a_book_that_is_wrong_would_not_agree() -> None:
+    run = next(run for run in agreement.RUNS if "usdm_2021" in run[0])
+    for found in agreement.measure(run, control=True).values():
+        assert found.control < 0.3

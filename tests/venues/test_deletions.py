@@ -159,8 +159,7 @@ def test_every_diff_deleted_from_the_okx_capture_is_announced_if_it_shows_in_the
         assert bool(statuses) == shows
         assert all("checksum" in status.reason for status in statuses)
         unseen += not shows
-    # All but the last one, and few others, show.
-    assert unseen <= 3
+    assert unseen == 1  # the last
 
 
 def checksums(frames: list[Frame]) -> list[int]:
