@@ -8,9 +8,8 @@ from rich.console import Console
 
 from processors.config import VERSION
 from schemas import catalogue
-from schemas.registry import Registry
-from streams import recovery, snapshots, topics
-from tape import config, stack
+from tape import clients, config
+from tape.stack.addresses import addresses
 
 
 def command(
@@ -22,13 +21,15 @@ def command(
     """Put this configuration of the processors on the tape, to be in force from there on.
 
     Every worker switches at that place. A partition that has it already gets no other one.
+
+    Example: `tape --set processors.books.levels=20 configure --show`, then without `--show`
     """
-    settings = stack.addresses(config.settings(), only=("kafka", "registry"))
-    registry = settings.registry
-    ids = Registry(registry.url, registry.username, registry.password.get_secret_value()).ids(
-        settings.tape
-    )
+    settings = addresses(config.settings(), only=("kafka", "registry"))
+
+    from streams import recovery, snapshots, topics
+
     partitions = topics.partitions_of(settings.kafka, settings.tape)
+    ids = clients.registry(settings).ids(settings.tape)
     own = settings.processors.hash()
     found: dict[int, tuple[int, str, str]] = {}
     for partition in range(partitions):

@@ -13,9 +13,8 @@ from schemas.errors import ConfigError, DivergenceError
 from tape import config
 from tape.commands import up
 from tape.config import Settings
-from tape.stack import control
 from tape.stack.addresses import addresses, local_services
-from tape.stack.supervisor import Plan
+from tape.terminal import doing, program
 
 if TYPE_CHECKING:
     from tape.demo.run import Outcome
@@ -39,18 +38,23 @@ def command(
     """Run all of it: Kafka, registry and PostgreSQL, input, worker, sink; then prove it.
 
     Feeds a tape of its own, shows what comes out, and after the time (or Ctrl-C) replays the
-    session and compares every derived byte, and every row of the tables. Ends non-zero if a
-    proof fails.
+    session and compares every derived byte, and every row of the tables. Ends with status 1 if
+    a proof fails. A second Ctrl-C ends all without proof. What the demo started ends with it.
+
+    Example: `tape demo --seconds 20`; `tape demo --capture capture.jsonl.zst`
     """
     captures = tuple(capture or ())
     for path in captures:
         if not path.is_file():
             raise ConfigError(f"--capture {path}: there is no such file")
-    # Imported here: they bring numba and more, seconds that --help and errors need not wait.
-    from tape.demo import tapes  # noqa: PLC0415
-    from tape.demo.run import Demo, Options  # noqa: PLC0415
+    from tape.stack import control
+    from tape.stack.supervisor import Plan
 
     console = Console(stderr=as_json)
+    with doing(console, "Loading"):
+        from tape.demo import tapes
+        from tape.demo.run import Demo, Options
+
     settings = config.settings().model_copy(
         update={"tape": tapes.new_name(), "partitions": _PARTITIONS}
     )
@@ -58,7 +62,7 @@ def command(
     was_running = control.running(settings.stack) is not None
     if services and not was_running:
         up.fetch(settings)
-        up.start(Plan(config=settings.stack, services=services))
+        up.start(Plan(config=settings.stack, services=services), bound=not keep)
     try:
         demo = Demo(
             addresses(settings),
@@ -69,12 +73,12 @@ def command(
         outcome = demo.run()
     finally:
         if services and not was_running and not keep:
-            with console.status("Stopping the local stack"):
+            with doing(console, "Stopping the local stack"):
                 control.stop(settings.stack)
     if as_json:
         print(json.dumps(outcome.as_dict()))
     else:
-        _print(outcome, settings, console)
+        _print(outcome, settings, console, running=not services or was_running or keep)
     if not outcome.proved:
         raise DivergenceError(_why(outcome))
 
@@ -93,12 +97,12 @@ def _why(outcome: "Outcome") -> str:
     return "nothing came out: see the logs"
 
 
-def _print(outcome: "Outcome", settings: Settings, console: Console) -> None:
-    table = Table(title="Replay: derived again, compared byte for byte")
-    table.add_column("topic")
+def _print(outcome: "Outcome", settings: Settings, console: Console, running: bool) -> None:
+    table = Table(title="Replay: derived again, compared byte for byte", box=None)
+    table.add_column("topic", no_wrap=True)
     table.add_column("events", justify="right")
     table.add_column("SHA-256", overflow="fold", min_width=32)
-    table.add_column("")
+    table.add_column("", no_wrap=True)
     for proof in (proof for proof in outcome.replay.proofs if proof.records):
         table.add_row(
             f"{proof.topic}[{proof.partition}]",
@@ -114,7 +118,7 @@ def _print(outcome: "Outcome", settings: Settings, console: Console) -> None:
     lines = [
         f"events in     {outcome.events.get('tape', 0):,} ({outcome.input})",
         f"events out    {out:,}",
-        f"latency       {latency} (frame in → derived event read by a consumer)",
+        f"latency       {latency} (frame in → event read)",
         f"replay        {outcome.replay.events:,} events in {outcome.replay_seconds:.1f} s: "
         + ("identical" if outcome.replay.identical else "DIVERGED"),
         f"tables        {rows:,} rows: "
@@ -124,8 +128,11 @@ def _print(outcome: "Outcome", settings: Settings, console: Console) -> None:
     style = "green" if outcome.proved else "red"
     title = "proved" if outcome.proved else "NOT proved"
     console.print(Panel("\n".join(lines), title=title, border_style=style, expand=False))
+    first = "" if running else f"`{program()} up`, then "
     console.print(
-        f"Look around: `tape up`, then `tape --tape {settings.tape} tail bars`; "
-        f"logs are in {settings.stack.home / 'demo'}",
+        f"look around: {first}`{program()} --tape {settings.tape} tail bars`\n"
+        f"logs of worker, sink and input: {settings.stack.home / 'demo'}",
         style="dim",
+        soft_wrap=True,
+        highlight=False,
     )

@@ -8,7 +8,6 @@ import typer
 from rich.console import Console
 
 from tape import config
-from tape.stack import doctor
 
 _MARKS = {"ok": "[green]✓[/green]", "warning": "[yellow]![/yellow]", "blocks": "[red]✗[/red]"}
 
@@ -18,8 +17,10 @@ def command(
 ) -> None:
     """Look at Python, memory, disk, Java, downloads, ports and services; say what to do.
 
-    Ends with status 1 when something blocks.
+    Changes nothing. Ends with status 1 when something blocks.
     """
+    from tape.stack import doctor
+
     findings = []
     console = Console(soft_wrap=True)
     for finding in doctor.examine(config.settings()):

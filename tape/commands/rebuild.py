@@ -5,18 +5,17 @@ import time
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
 
-from schemas.registry import Registry
-from sinks.rebuild import Rebuild
-from sinks.timescale import topics_of
-from tape import config
+from tape import clients, config
 from tape.stack.addresses import addresses
+from tape.terminal import progress
 
 
 def command(
-    sink: Annotated[str, typer.Argument(help="timescale, or one of its topics, like bars.")],
+    sink: Annotated[
+        str, typer.Argument(help="timescale, or one of its topics, like bars.")
+    ] = "timescale",
     allow_loss: Annotated[
         bool, typer.Option("--allow-loss", help="Drop rows whose events the topic has no more.")
     ] = False,
@@ -25,25 +24,32 @@ def command(
     """Make tables anew from their topics, up to where the sink is, and swap them in at once.
 
     The sink may run meanwhile; readers never see an empty table.
+
+    Example: `tape --tape h rebuild bars`, then `tape --tape h verify bars`
     """
+    from sinks.rebuild import Rebuild
+    from sinks.timescale import topics_of
+    from streams.kafka import connect
+
+    topics = topics_of([sink])
     settings = addresses(config.settings())
-    registry = settings.registry
+    connect(settings.kafka)
     rebuild = Rebuild(
         settings.kafka,
-        Registry(registry.url, registry.username, registry.password.get_secret_value()),
+        clients.registry(settings),
         settings.database,
         settings.database.url.get_secret_value(),
         settings.tape,
-        topics_of([sink]),
+        topics,
         allow_loss,
     )
     began = time.monotonic()
     columns = (*Progress.get_default_columns(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True)) as progress:
-        task = progress.add_task(f"Rebuilding {settings.tape} {sink}", total=None)
-        rows = rebuild.run(lambda done, total: progress.update(task, completed=done, total=total))
+    with progress(*columns) as bar:
+        task = bar.add_task(f"Rebuilding {settings.tape} {sink}", total=None)
+        rows = rebuild.run(lambda done, total: bar.update(task, completed=done, total=total))
     seconds = time.monotonic() - began
     if as_json:
         print(json.dumps({"sink": sink, "tape": settings.tape, "rows": rows, "seconds": seconds}))
     else:
-        Console().print(f"{sink} of {settings.tape}: {rows:,} rows made anew in {seconds:.1f} s")
+        print(f"{sink} of {settings.tape}: {rows:,} rows made anew in {seconds:.1f} s")

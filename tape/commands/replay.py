@@ -11,8 +11,9 @@ from rich.progress import Progress, TextColumn
 from rich.table import Table
 
 from schemas.errors import DivergenceError
-from schemas.registry import Registry
-from tape import config, stack
+from tape import clients, config
+from tape.stack.addresses import addresses
+from tape.terminal import progress
 
 if TYPE_CHECKING:
     from streams.replay import Report
@@ -25,31 +26,28 @@ def command(
 
     Prints the SHA-256 of each topic and partition; ends non-zero at the first event that
     differs, with both sides decoded. Replays as far as workers have processed the tape.
-    """
-    # Imported here: they bring numba, seconds that --help and errors need not wait.
-    from streams import topics  # noqa: PLC0415
-    from streams.replay import replay  # noqa: PLC0415
 
-    settings = stack.addresses(config.settings(), only=("kafka", "registry"))
-    registry = settings.registry
-    ids = Registry(registry.url, registry.username, registry.password.get_secret_value()).ids(
-        settings.tape
-    )
+    Example: `tape --tape h replay`
+    """
+    settings = addresses(config.settings(), only=("kafka", "registry"))
+
+    from schemas.catalogue import TAPE
+    from streams import log, topics
+    from streams.replay import replay
+
     partitions = topics.partitions_of(settings.kafka, settings.tape)
+    ids = clients.registry(settings).ids(settings.tape)
     start = time.monotonic()
-    with Progress(
-        *Progress.get_default_columns(),
-        TextColumn("{task.completed:,} events"),
-        console=Console(stderr=True),
-        transient=True,
-    ) as progress:
-        task = progress.add_task(f"Replaying {settings.tape}", total=None)
+    columns = (*Progress.get_default_columns(), TextColumn("{task.completed:,} events"))
+    with progress(*columns) as bar:
+        total = sum(log.ends(settings.kafka, settings.tape, TAPE).values())
+        task = bar.add_task(f"Replaying {settings.tape}", total=total)
         report = replay(
             settings.kafka,
             ids,
             settings.tape,
             partitions,
-            on_progress=lambda events: progress.advance(task, events),
+            on_progress=lambda events: bar.advance(task, events),
         )
     seconds = time.monotonic() - start
     if as_json:
@@ -83,13 +81,16 @@ def _print(report: "Report", tape: str, seconds: float) -> None:
     table.add_column("events", justify="right")
     table.add_column("SHA-256 derived again", overflow="fold", min_width=32)
     table.add_column("recorded", overflow="fold")
-    for proof in report.proofs:
+    for proof in (proof for proof in report.proofs if proof.records or not proof.identical):
         table.add_row(
             f"{proof.topic}[{proof.partition}]",
             f"{proof.records:,}",
             proof.sha256,
             "[green]identical" if proof.identical else f"[red]{proof.recorded_sha256}",
         )
-    console.print(table)
+    if table.rows:
+        console.print(table)
+    else:
+        console.print(f"{report.events:,} events of {tape} gave nothing, then and now: identical")
     for partition, offset, hash_ in report.configurations:
         console.print(f"partition {partition}: configuration {hash_[:12]} from offset {offset}")

@@ -6,12 +6,7 @@ from typing import Annotated
 
 import typer
 
-from schemas.registry import Registry
-from sinks.telemetry import Telemetry
-from sinks.timescale import NAME, TimescaleSink, topics_of
-from streams import logs
-from streams.telemetry import Metrics, Server
-from tape import config
+from tape import clients, config
 from tape.stack.addresses import addresses
 
 
@@ -24,21 +19,31 @@ def command(
     """Store the tape and all that is derived from it in TimescaleDB or PostgreSQL.
 
     Starts from the database's own offsets, waits while the database is away, and ends in
-    order at SIGTERM or Ctrl-C. A second one of the same topics stands by.
+    order at SIGTERM or Ctrl-C. A second one of the same topics stands by. Serves /metrics,
+    /healthz and /readyz (telemetry.port; by default a free one, which the first log line names).
+
+    Example: `tape --tape h sink`; `tape --tape h sink bars reference` stores only these
     """
+    settings = config.settings()
+
+    from sinks.telemetry import Telemetry
+    from sinks.timescale import NAME, TimescaleSink, topics_of
+    from streams import logs
+    from streams.telemetry import Metrics, Server
+
     topics = topics_of(names or [])
-    settings = addresses(config.settings())
+    settings = addresses(settings)
     logs.set_up(settings.telemetry, component="sink", tape=settings.tape)
     metrics = Metrics("sink", settings.tape)
     server = Server(settings.telemetry, metrics)
-    logs.logger("sink").info("telemetry", address=server.address, topics=list(topics))
+    log = logs.logger("sink")
+    log.info("telemetry", address=server.address, topics=list(topics))
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    registry = settings.registry
     sink = TimescaleSink(
         settings.kafka,
-        Registry(registry.url, registry.username, registry.password.get_secret_value()),
+        clients.registry(settings),
         settings.database,
         settings.database.url.get_secret_value(),
         settings.tape,
@@ -47,5 +52,6 @@ def command(
     )
     try:
         sink.run(stop)
+        log.info("ended")
     finally:
         server.close()

@@ -2,14 +2,16 @@
 
 import json
 from dataclasses import asdict
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
 from tape import config
-from tape.stack import status
+
+if TYPE_CHECKING:
+    from tape.stack.status import Part
 
 
 def command(
@@ -19,6 +21,8 @@ def command(
 
     Ends with status 1 when one of them does not answer.
     """
+    from tape.stack import status
+
     settings = config.settings()
     parts = status.parts(settings)
     if as_json:
@@ -30,7 +34,7 @@ def command(
         raise typer.Exit(1)
 
 
-def _print(parts: list[status.Part]) -> None:
+def _print(parts: "list[Part]") -> None:
     table = Table(box=None, pad_edge=False)
     for column in ("part", "where", "address", "state"):
         table.add_column(column)

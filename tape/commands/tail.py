@@ -1,22 +1,22 @@
 """`tape tail`: prints a topic's events as they come, decoded."""
 
 import json
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import msgspec
 import typer
-from confluent_kafka import Consumer, KafkaError, TopicPartition
 
-from schemas import catalogue, rows
+from schemas import catalogue
 from schemas.catalogue import kafka_name
 from schemas.errors import ConfigError, SchemaError, StoreError
-from schemas.registry import Registry, SchemaIds
-from streams import topics
-from streams.kafka import client_config, connect
-from tape import config, stack
+from tape import clients, config
 from tape.config import Settings
+from tape.stack.addresses import addresses
+
+if TYPE_CHECKING:
+    from schemas.registry import SchemaIds
 
 _POLL_S = 0.5
 _MOST_LEVELS = 3
@@ -25,21 +25,28 @@ _MOST_LEVELS = 3
 def command(
     topic: Annotated[str, typer.Argument(help="tape, books, bars, …: as `tape topics` lists.")],
     count: Annotated[
-        int, typer.Option("-n", help="How many of each partition's last to begin with.")
+        int, typer.Option("-n", min=0, help="How many of each partition's last to begin with.")
     ] = 10,
     follow: Annotated[bool, typer.Option(help="Go on with what comes, until Ctrl-C.")] = True,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
     partition: Annotated[int | None, typer.Option(help="Only this partition.")] = None,
 ) -> None:
-    """Print the newest events of a topic, then new ones as they come."""
+    """Print the newest events of a topic, decoded, then new ones as they come, until Ctrl-C.
+
+    A line is: event time, partition:offset, record type, fields. Times in fields are
+    microseconds UTC.
+
+    Example: `tape --tape h tail bars -n 3 --no-follow`; with `--json` for other programs
+    """
     if topic not in catalogue.BY_NAME:
         known = ", ".join(catalogue.BY_NAME)
         raise ConfigError(f"there is no topic {topic!r}; there are: {known}")
-    settings = stack.addresses(config.settings(), only=("kafka", "registry"))
-    registry = settings.registry
-    ids = Registry(registry.url, registry.username, registry.password.get_secret_value()).ids(
-        settings.tape
-    )
+    settings = addresses(config.settings(), only=("kafka", "registry"))
+
+    from streams import topics
+
+    topics.partitions_of(settings.kafka, settings.tape)
+    ids = clients.registry(settings).ids(settings.tape)
     for message in _messages(settings, topic, partition, count, follow):
         _print(message, ids, as_json)
 
@@ -47,6 +54,11 @@ def command(
 def _messages(
     settings: Settings, topic: str, partition: int | None, count: int, follow: bool
 ) -> Iterator[Any]:
+    from confluent_kafka import Consumer, KafkaError, TopicPartition
+
+    from streams import topics
+    from streams.kafka import client_config, connect
+
     name = kafka_name(settings.tape, topic)
     admin = connect(settings.kafka)
     partitions = topics.count_of(admin, name)
@@ -55,6 +67,9 @@ def _messages(
     ends = topics.end_offsets(admin, name, partitions)
     starts = topics.start_offsets(admin, name, partitions)
     wanted = range(partitions) if partition is None else [partition]
+    if all(starts[p] == ends[p] for p in wanted):
+        waits = "; waiting for the first (Ctrl-C ends it)" if follow else ""
+        print(f"{name} holds no events yet{waits}", file=sys.stderr)
     consumer = Consumer(
         client_config(settings.kafka)
         | {
@@ -81,7 +96,7 @@ def _messages(
         consumer.close()
 
 
-def _print(message: Any, ids: SchemaIds, as_json: bool) -> None:
+def _print(message: Any, ids: "SchemaIds", as_json: bool) -> None:
     value = message.value() or b""
     record, fields = _decoded(value, ids)
     place = {"partition": message.partition(), "offset": message.offset(), "record": record}
@@ -95,7 +110,11 @@ def _print(message: Any, ids: SchemaIds, as_json: bool) -> None:
     print(f"{at}  {message.partition()}:{message.offset()}  {record:<14} {rest}", flush=True)
 
 
-def _decoded(value: bytes, ids: SchemaIds) -> tuple[str, dict[str, Any]]:
+def _decoded(value: bytes, ids: "SchemaIds") -> tuple[str, dict[str, Any]]:
+    import msgspec
+
+    from schemas import rows
+
     try:
         try:
             event = rows.decode(value, ids.writers)

@@ -1,21 +1,21 @@
 """`tape up`: starts the local stack, and makes the tape's topics and schemas."""
 
 import time
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
 from schemas.errors import StoreError
-from tape import config
+from tape import clients, config
 from tape.config import Settings
-from tape.stack import control
-from tape.stack.addresses import PARTS, addresses, local_services
-from tape.stack.artifacts import Cache
-from tape.stack.state import State
-from tape.stack.status import masked
-from tape.stack.supervisor import Plan, Supervisor
+from tape.stack.addresses import addresses, local_services
+from tape.terminal import doing, program
+
+if TYPE_CHECKING:
+    from tape.stack.state import State
+    from tape.stack.supervisor import Plan
 
 _console = Console(stderr=True)
 
@@ -31,13 +31,20 @@ def command(
     """Start Kafka, the schema registry and PostgreSQL on this machine, and wait until they answer.
 
     Their data stays over restarts. A part with an external address (kafka.bootstrap,
-    registry.url, database.url) is not started. `tape down` ends them.
+    registry.url, database.url) is not started. The first time, Kafka and the registry are
+    fetched (about 200 MB). `tape down` ends them; `tape doctor` tells what is in the way.
+
+    Example: `tape up --set stack.kafka_port=29092`
     """
+    from tape.stack import control
+    from tape.stack.supervisor import Plan
+
     settings = config.settings()
     services = local_services(settings)
     if not services:
         _console.print("every address is external: nothing is started here")
-        return _make_tape(settings, topics)
+        _make_tape(settings, topics)
+        return
     if (state := control.running(settings.stack)) is not None and state.phase == "ready":
         missing = set(services) - set(state.services)
         if missing:
@@ -46,13 +53,22 @@ def command(
             )
         _console.print("the local stack is already running")
         _show(state)
-        return _make_tape(settings, topics)
+        _make_tape(settings, topics)
+        return
     fetch(settings)
     plan = Plan(config=settings.stack, services=services)
-    if detach:
-        start(plan)
-        return _make_tape(settings, topics)
-    return _stay(plan, settings, topics)
+    if not detach:
+        _stay(plan, settings, topics)
+        return
+    start(plan)
+    _make_tape(settings, topics)
+    _console.print(
+        f"next: `{program()} import FILE --tape NAME`, `{program()} demo`; "
+        f"`{program()} down` ends it",
+        style="dim",
+        soft_wrap=True,
+        highlight=False,
+    )
 
 
 def fetch(settings: Settings) -> None:
@@ -60,32 +76,41 @@ def fetch(settings: Settings) -> None:
     services = local_services(settings)
     if not {"kafka", "registry"} & set(services):
         return
+    from tape.stack.artifacts import Cache
+
     cache = Cache(settings.stack.cache)
     wanted = cache.missing()
     if not wanted:
         return
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
+    # Not the bar of `terminal.progress`: this one stays, as a download should be seen.
     with Progress(*columns, TransferSpeedColumn(), console=_console) as progress:
         total = sum(artifact.size for artifact in wanted)
         task = progress.add_task(f"Fetching {len(wanted)} files", total=total)
         cache.fetch(wanted, lambda count: progress.advance(task, count))
 
 
-def start(plan: Plan) -> State:
-    """Start the stack in the background, telling on the terminal how far it is."""
+def start(plan: "Plan", *, bound: bool = False) -> None:
+    """Start the stack in the background, telling on the terminal how far it is.
+
+    `bound`: it ends with this process, whatever ends that.
+    """
+    from tape.stack import control
+
     began = time.monotonic()
-    with _console.status("Starting") as status:
-        state = control.start(plan, lambda state: status.update(_progress(state)))
+    with doing(_console, "Starting Kafka, registry and PostgreSQL") as tell:
+        state = control.start(plan, lambda state: tell(_progress(state)), bound=bound)
     _show(state)
     _console.print(f"up in {time.monotonic() - began:.1f} s")
-    return state
 
 
-def _stay(plan: Plan, settings: Settings, topics: bool) -> None:
+def _stay(plan: "Plan", settings: Settings, topics: bool) -> None:
+    from tape.stack.supervisor import Supervisor
+
     supervisor = Supervisor(plan)
     shown = False
 
-    def report(state: State) -> None:
+    def report(state: "State") -> None:
         nonlocal shown
         if state.phase == "ready" and not shown:
             shown = True
@@ -101,28 +126,27 @@ def _stay(plan: Plan, settings: Settings, topics: bool) -> None:
         ) from None
 
 
-def _progress(state: State) -> str:
+def _progress(state: "State") -> str:
     parts = [
         f"{name} {'ready' if service.ready else '…'}" for name, service in state.services.items()
     ]
     return "Starting: " + ", ".join(parts)
 
 
-def _show(state: State) -> None:
+def _show(state: "State") -> None:
+    from tape.stack.status import masked
+
     for name, service in state.services.items():
-        _console.print(f"  {name:9} {masked(service.address)}  [dim]{PARTS[name]}[/dim]")
+        _console.print(f"  {name:9} {masked(service.address)}", soft_wrap=True)
 
 
 def _make_tape(settings: Settings, topics: bool) -> None:
     if not topics:
         return
-    # Imported here: it brings the Kafka client, which the lines above can do without.
-    from schemas.registry import Registry  # noqa: PLC0415
-    from streams.topics import create_tape  # noqa: PLC0415
+    from streams.topics import create_tape
 
     final = addresses(settings, only=("kafka", "registry"))
-    password = final.registry.password.get_secret_value()
-    registry = Registry(final.registry.url, final.registry.username, password)
+    registry = clients.registry(final)
     made = create_tape(final.kafka, registry, final.tape, final.partitions, final.processors)
     new = f"{len(made.topics)} topics made" if made.topics else "all topics are there"
     _console.print(f"tape [bold]{final.tape}[/bold]: {made.partitions} partitions, {new}")

@@ -3,47 +3,57 @@
 import json
 import time
 from dataclasses import asdict
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.progress import Progress
 from rich.table import Table
 
 from schemas.errors import DivergenceError
-from schemas.registry import Registry
-from sinks.timescale import topics_of
-from sinks.verify import Report, Verification
-from tape import config
+from tape import clients, config
 from tape.stack.addresses import addresses
+from tape.terminal import progress
+
+if TYPE_CHECKING:
+    from sinks.verify import Report
 
 
 def command(
-    sink: Annotated[str, typer.Argument(help="timescale, or one of its topics, like bars.")],
+    sink: Annotated[
+        str, typer.Argument(help="timescale, or one of its topics, like bars.")
+    ] = "timescale",
     wait: Annotated[
         float, typer.Option(help="Seconds to let the sink store what the topics hold now.")
     ] = 30.0,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:
-    """Compare every column of every row with its event; end non-zero at a difference.
+    """Prove the tables equal to their topics: every column of every row with its event.
 
-    A sink that runs on is not disturbed: the tables are seen as of one instant.
+    Ends with status 1 at a difference, and names table, row and column. A sink that runs on is
+    not disturbed: the tables are seen as of one instant.
+
+    Example: `tape --tape h verify`; `tape --tape h verify bars` looks at one topic's tables
     """
+    from sinks.timescale import topics_of
+    from sinks.verify import Verification
+    from streams.kafka import connect
+
+    topics = topics_of([sink])
     settings = addresses(config.settings())
-    registry = settings.registry
+    connect(settings.kafka)
     verification = Verification(
         settings.kafka,
-        Registry(registry.url, registry.username, registry.password.get_secret_value()),
+        clients.registry(settings),
         settings.database,
         settings.database.url.get_secret_value(),
         settings.tape,
-        topics_of([sink]),
+        topics,
     )
     began = time.monotonic()
-    with Progress(console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task(f"Verifying {settings.tape}", total=None)
+    with progress() as bar:
+        task = bar.add_task(f"Verifying {settings.tape}", total=None)
         report = verification.run(
-            wait, lambda done, total: progress.update(task, completed=done, total=total)
+            wait, lambda done, total: bar.update(task, completed=done, total=total)
         )
     result = summary(sink, settings.tape, report, time.monotonic() - began)
     if as_json:
@@ -51,10 +61,10 @@ def command(
     else:
         _print(result)
     if not report.equal:
-        raise DivergenceError(_why(report))
+        raise DivergenceError(_why(report, settings.tape))
 
 
-def summary(sink: str, tape: str, report: Report, seconds: float) -> dict[str, Any]:
+def summary(sink: str, tape: str, report: "Report", seconds: float) -> dict[str, Any]:
     """The report as JSON-able data."""
     return {
         "sink": sink,
@@ -67,11 +77,12 @@ def summary(sink: str, tape: str, report: Report, seconds: float) -> dict[str, A
     }
 
 
-def _why(report: Report) -> str:
+def _why(report: "Report", tape: str) -> str:
     for proof in report.tables:
         if proof.difference:
             return proof.difference
-    return f"the sink is {report.behind:,} events behind its topics; does `tape sink` run?"
+    behind = f"the sink is {report.behind:,} events behind its topics"
+    return f"{behind}; does `tape --tape {tape} sink` run?"
 
 
 def _print(result: dict[str, Any]) -> None:

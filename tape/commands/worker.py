@@ -1,22 +1,27 @@
 """`tape worker`: derives books, bars and reference prices from the tape."""
 
-import asyncio
-
-from schemas.registry import Registry
-from streams import logs
-from streams.telemetry import Metrics, Server
-from streams.warm import warm_up
-from streams.worker import Parts, Worker
-from tape import config, stack
+from tape import clients, config
+from tape.stack.addresses import addresses
 
 
 def command() -> None:
     """Derive the tape's partitions, sharing them with other workers, until Ctrl-C or SIGTERM.
 
-    Goes on where the last worker ended, however that was. Serves /metrics, /healthz and
-    /readyz (telemetry.port; the log names a free one).
+    Goes on where the last worker ended, however that was. Start more of them to share the
+    work; one that ends leaves its partitions to the others. Serves /metrics, /healthz and
+    /readyz (telemetry.port; by default a free one, which the first log line names).
+
+    Example: `tape --tape h worker`
     """
-    settings = stack.addresses(config.settings(), only=("kafka", "registry"))
+    settings = addresses(config.settings(), only=("kafka", "registry"))
+
+    import asyncio
+
+    from streams import logs
+    from streams.telemetry import Metrics, Server
+    from streams.warm import warm_up
+    from streams.worker import Parts, Worker
+
     logs.set_up(settings.telemetry, component="worker", tape=settings.tape)
     log = logs.logger("tape.worker")
     metrics = Metrics("worker", settings.tape)
@@ -24,10 +29,9 @@ def command() -> None:
     log.info("serving", metrics=f"{server.address}/metrics", kafka=settings.kafka.bootstrap)
     log.info("compiling", note="kernels; the first time on a machine this takes a while")
     warm_up()
-    registry = settings.registry
     parts = Parts(
         settings.kafka,
-        Registry(registry.url, registry.username, registry.password.get_secret_value()),
+        clients.registry(settings),
         settings.tape,
         settings.worker,
         settings.processors,

@@ -1,4 +1,4 @@
-"""The demo's processes: each a `tape` command of its own, its log in a file."""
+"""The demo's processes: each a `tape` command of its own, bound to its life, its log in a file."""
 
 import os
 import signal
@@ -7,11 +7,13 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from schemas.errors import StoreError
 from tape.config import Settings, to_environment
+from tape.stack.process import bound
 
 _STOP_LIMIT_S = 60.0
 _PROBE_TIMEOUT_S = 1.0
@@ -50,6 +52,14 @@ class Child:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
 
+    def go(self) -> None:
+        """Tell it to begin, if it waits for that (it reads a line)."""
+        assert self.process.stdin is not None
+        # One that has ended is found by `check`.
+        with suppress(BrokenPipeError):
+            self.process.stdin.write("go\n")
+            self.process.stdin.flush()
+
     def stop(self) -> str:
         """Ask it to stop, wait, and give what it printed; kill it when it does not end."""
         self.ask_to_stop()
@@ -65,7 +75,7 @@ def start(name: str, arguments: list[str], settings: Settings, folder: Path) -> 
     """Start `python ARGUMENTS` with these settings.
 
     In a session of its own: the terminal's Ctrl-C reaches only the demo, which then ends its
-    children in order.
+    children in order. However the demo ends, they end with it (Linux).
     """
     folder.mkdir(parents=True, exist_ok=True)
     port = _free_port()
@@ -74,9 +84,9 @@ def start(name: str, arguments: list[str], settings: Settings, folder: Path) -> 
     path = folder / f"{name}.log"
     with path.open("w") as log:
         process = subprocess.Popen(
-            [sys.executable, "-P", *arguments],
+            bound([sys.executable, "-P", *arguments], signal.SIGTERM),
             env={**os.environ, **environment},
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,
             text=True,

@@ -1,11 +1,13 @@
 """The demo's input: the market model's frames onto the tape, in time; `python -m tape.demo.feed`.
 
-A process of its own, as a collector is. Ends on SIGTERM or SIGINT with what it wrote on the tape.
+A process of its own, as a collector is: it prepares, waits for a line on standard input, feeds,
+and ends after its time or on SIGTERM or SIGINT with what it wrote on the tape.
 """
 
 import argparse
 import json
 import signal
+import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -62,14 +64,16 @@ def in_time(frames: Iterator[Frame], stop: Stop, until_us: int) -> Iterator[list
                 return
 
 
-def run(settings: config.Settings, seconds: float, seed: int, rate: float) -> Counter[str]:
+def run(
+    settings: config.Settings, stop: Stop, seconds: float, seed: int, rate: float
+) -> Counter[str]:
     """Feed for so many seconds; the number of events written by record type."""
     registry = settings.registry
     ids = Registry(registry.url, registry.username, registry.password.get_secret_value()).ids(
         settings.tape
     )
     writer = TapeWriter(settings.kafka, ids, settings.tape, settings.partitions)
-    stop, feed, written = Stop(), Feed(), Counter[str]()
+    feed, written = Feed(), Counter[str]()
 
     def write(event: Event) -> None:
         writer.write(event)
@@ -80,6 +84,9 @@ def run(settings: config.Settings, seconds: float, seed: int, rate: float) -> Co
     )
     # The first frame compiles the model's kernels (the first time, seconds): before time runs.
     next(market.frames())
+    # Without the line, whoever started us is gone.
+    if not sys.stdin.readline() or stop.asked:
+        return written
     start_us = _now_us()
     market = replace(market, start_time_us=start_us)
     pulse_us = (start_us // _SECOND_US + 1) * _SECOND_US
@@ -99,15 +106,14 @@ def run(settings: config.Settings, seconds: float, seed: int, rate: float) -> Co
 
 def main() -> None:
     """Read the arguments, feed, print what was written as JSON."""
+    stop = Stop()
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, required=True)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--rate", type=float, default=2_000.0, help="frames a second")
     arguments = parser.parse_args()
-    print(
-        json.dumps(run(config.load(), arguments.seconds, arguments.seed, arguments.rate)),
-        flush=True,
-    )
+    written = run(config.load(), stop, arguments.seconds, arguments.seed, arguments.rate)
+    print(json.dumps(written), flush=True)
 
 
 if __name__ == "__main__":

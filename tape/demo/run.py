@@ -1,6 +1,7 @@
 """The demo from start to proof: stack, input, worker, sink, live view, replay, verification."""
 
 import json
+import signal
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -18,13 +19,17 @@ from schemas.registry import Registry, SchemaIds
 from sinks import verify
 from sinks.timescale import topics_of
 from streams import log, topics
+from streams.config import KafkaConfig
 from streams.replay import Report, replay
 from streams.snapshots import processed_offset
 from tape.config import Settings
 from tape.demo import children, tapes, view
 from tape.demo.observe import Observer, Rate, percentile
+from tape.terminal import doing
 
 _REFRESH_S = 0.5
+# A feed ends itself; this is how long after its time it may do so.
+_FEED_SPARE_S = 30.0
 _READY_LIMIT_S = 180.0
 _SETTLE_LIMIT_S = 300.0
 
@@ -120,31 +125,37 @@ class Demo:
     def run(self) -> Outcome:
         """Feed, watch, settle, prove."""
         settings = self._settings
-        tapes.remove_old(settings)
-        topics.create_tape(
-            settings.kafka,
-            self._registry,
-            settings.tape,
-            settings.partitions,
-            settings.processors,
-        )
-        ids = self._registry.ids(settings.tape)
+        with doing(self._console, f"Making tape {settings.tape}, removing those of earlier demos"):
+            tapes.remove_old(settings)
+            topics.create_tape(
+                settings.kafka,
+                self._registry,
+                settings.tape,
+                settings.partitions,
+                settings.processors,
+            )
+            ids = self._registry.ids(settings.tape)
         with ExitStack() as exits:
             worker = self._start(exits, "worker", ["-m", "tape", "worker"])
             sink = self._start(exits, "sink", ["-m", "tape", "sink"])
+            model = None if self._options.captures else self._start_model(exits)
             self._await_ready(worker, sink)
             observer = Observer(settings.kafka, ids.writers, settings.tape, settings.partitions)
             observer.start()
             exits.callback(observer.stop)
-            feeder = self._feed()
-            exits.callback(feeder.stop)
+            feeder = model or self._start_import(exits)
+            feeder.go()
+            running = [worker, sink]
+            self._await_input(feeder, running, sum(log.ends(*self._tape_topic).values()))
+            asked = False
             try:
-                self._watch(feeder, [worker, sink], observer)
+                self._watch(feeder, running, observer)
             except KeyboardInterrupt:
+                asked = True
                 self._console.print("stopped feeding; now the proof (Ctrl-C again ends all)")
-            self._count_input(feeder)
-            with self._console.status("Letting worker and sink catch up"):
-                self._settle(ids, [worker, sink])
+            self._count_input(feeder, asked)
+            with doing(self._console, "Letting worker and sink catch up"):
+                self._settle(ids, running)
             self._measure(observer)
             self._prove(ids)
         return self.outcome
@@ -156,8 +167,9 @@ class Demo:
 
     def _await_ready(self, *started: children.Child) -> None:
         deadline = time.monotonic() + _READY_LIMIT_S
-        with self._console.status(
-            "Starting worker and sink (the first time, kernels are compiled: a minute)"
+        with doing(
+            self._console,
+            "Starting worker and sink (the first time, kernels are compiled: a minute or two)",
         ):
             for child in started:
                 while not child.is_ready():
@@ -166,28 +178,51 @@ class Demo:
                         raise StoreError(f"{child.name} was not ready in time: see {child.log}")
                     time.sleep(0.2)
 
-    def _feed(self) -> children.Child:
-        if self._options.captures:
-            files = [str(path.resolve()) for path in self._options.captures]
-            arguments = ["-m", "tape", "import", "--json", *files]
-        else:
-            arguments = ["-m", "tape.demo.feed", "--seconds", str(self._options.seconds)]
-            arguments += ["--seed", str(self._options.seed), "--rate", str(self._options.rate)]
-        return children.start("feed", arguments, self._settings, self._folder)
+    def _start_import(self, exits: ExitStack) -> children.Child:
+        files = [str(path.resolve()) for path in self._options.captures]
+        return self._start(exits, "feed", ["-m", "tape", "import", "--json", *files])
+
+    def _start_model(self, exits: ExitStack) -> children.Child:
+        """Start the market model; it prepares while worker and sink do, and waits for `go`."""
+        options = self._options
+        arguments = ["-m", "tape.demo.feed", "--seconds", str(options.seconds)]
+        arguments += ["--seed", str(options.seed), "--rate", str(options.rate)]
+        return self._start(exits, "feed", arguments)
+
+    @property
+    def _tape_topic(self) -> tuple[KafkaConfig, str, str]:
+        return self._settings.kafka, self._settings.tape, catalogue.TAPE
+
+    def _await_input(
+        self, feeder: children.Child, running: list[children.Child], before: int
+    ) -> None:
+        """Wait for the first event: the time of the demo begins with it."""
+        deadline = time.monotonic() + _READY_LIMIT_S
+        with doing(self._console, "Starting the input"):
+            while feeder.process.poll() is None and time.monotonic() < deadline:
+                if sum(log.ends(*self._tape_topic).values()) > before:
+                    return
+                for child in running:
+                    child.check()
+                time.sleep(0.2)
 
     def _watch(
         self, feeder: children.Child, running: list[children.Child], observer: Observer
     ) -> None:
         progress = view.Progress(
             title=f"Tape {self._settings.tape}: {self.outcome.input}",
-            seconds=self._options.seconds,
+            seconds=0.0 if self._options.captures else self._options.seconds,
             latency_is_live=not self._options.captures,
         )
         rates = {name: Rate() for name in self._names()}
         began = time.monotonic()
+        if not self._console.is_terminal:
+            self._console.print(f"Feeding: {self.outcome.input}", soft_wrap=True)
         # A feed that ends by itself sets the end; the limit is for one that does not.
-        limit = self._options.seconds + (_SETTLE_LIMIT_S if self._options.captures else 10.0)
-        with self._live() as live:
+        limit = self._options.seconds + (
+            _SETTLE_LIMIT_S if self._options.captures else _FEED_SPARE_S
+        )
+        with self._live(progress, observer) as live:
             while feeder.process.poll() is None and time.monotonic() - began < limit:
                 for child in running:
                     child.check()
@@ -200,16 +235,20 @@ class Demo:
                 progress.worker_lag = max(0, tape_end - observer.processed)
                 progress.sink_rows = tapes.row_counts(self._settings)
                 if live:
-                    live.update(view.render(progress, observer), refresh=True)
+                    live.update(view.render(progress, observer, self._console.size), refresh=True)
                 time.sleep(_REFRESH_S)
 
     @contextmanager
-    def _live(self) -> Iterator[Live | None]:
+    def _live(self, progress: view.Progress, observer: Observer) -> Iterator[Live | None]:
+        """The view on a screen of its own, which may change its size; the last state stays."""
         if not self._console.is_terminal:
             yield None
             return
-        with Live(console=self._console, auto_refresh=False) as live:
-            yield live
+        try:
+            with Live(console=self._console, screen=True, auto_refresh=False) as live:
+                yield live
+        finally:
+            self._console.print(view.render(progress, observer, self._console.size))
 
     def _names(self) -> list[str]:
         return [catalogue.TAPE, *(topic.name for topic in catalogue.DERIVED)]
@@ -220,11 +259,17 @@ class Demo:
             for name in self._names()
         }
 
-    def _count_input(self, feeder: children.Child) -> None:
+    def _count_input(self, feeder: children.Child, asked: bool) -> None:
+        """Take what the input says that it wrote; an import that was stopped says nothing."""
         printed = feeder.stop().strip().splitlines()
-        if feeder.process.returncode or not printed:
+        if not printed:
+            if asked and feeder.process.returncode == -signal.SIGTERM:
+                return
             lines = feeder.log.read_text(errors="replace").splitlines()[-10:]
-            raise StoreError("the input failed:\n" + "\n".join(lines))
+            raise StoreError(
+                f"the input failed with status {feeder.process.returncode}; {feeder.log} ends:\n"
+                + "\n".join(lines)
+            )
         result = json.loads(printed[-1])
         self.outcome.written = _by_record(result["counts"]) if "counts" in result else result
 
@@ -260,10 +305,10 @@ class Demo:
     def _prove(self, ids: SchemaIds) -> None:
         settings = self._settings
         began = time.monotonic()
-        with self._console.status("Replaying the session"):
+        with doing(self._console, "Replaying the session"):
             self.outcome.replay = replay(settings.kafka, ids, settings.tape, settings.partitions)
         self.outcome.replay_seconds = time.monotonic() - began
-        with self._console.status("Verifying the tables"):
+        with doing(self._console, "Verifying the tables"):
             self.outcome.sinks = verify.Verification(
                 settings.kafka,
                 self._registry,

@@ -69,16 +69,23 @@ class Identity:
         return False
 
 
+def bound(argv: list[str], stop_signal: signal.Signals, *options: str) -> list[str]:
+    """The command line that runs this one so that it gets that signal when we end (Linux)."""
+    launch = [sys.executable, "-I", "-S", str(_LAUNCH)]
+    launch += [f"--parent={os.getpid()}", f"--signal={int(stop_signal)}", *options]
+    return [*launch, "--", *argv]
+
+
 def spawn(command: Command, log: Path) -> "subprocess.Popen[Any]":
     """Start it in a session of its own, so that Ctrl-C reaches only us; it dies with us (Linux)."""
-    launch = [sys.executable, "-I", "-S", str(_LAUNCH)]
-    launch += [f"--parent={os.getpid()}", f"--signal={int(command.stop_signal)}"]
-    if command.user:
-        launch += [f"--user={command.user}", *(["--read-all"] if command.read_all else [])]
+    more = [f"--user={command.user}"] if command.user else []
+    if command.user and command.read_all:
+        more.append("--read-all")
+    argv = bound(command.argv, command.stop_signal, *more)
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     try:
         return subprocess.Popen(
-            [*launch, "--", *command.argv],
+            argv,
             env={**os.environ, **command.environment},
             stdin=subprocess.DEVNULL,
             stdout=descriptor,
