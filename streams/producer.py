@@ -22,7 +22,7 @@ _FLUSH_S = 60.0
 Skip = Callable[[int, bytes, bytes, int], bool]
 
 
-def producer_config(kafka: KafkaConfig, linger_ms: float = 5.0) -> dict[str, Any]:
+def producer_config(kafka: KafkaConfig, linger_ms: float = 0.0) -> dict[str, Any]:
     """An idempotent producer that keeps order and whose records are on all replicas."""
     return client_config(kafka) | {
         "enable.idempotence": True,

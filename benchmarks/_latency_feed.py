@@ -1,0 +1,55 @@
+"""The input of `latency`: frames of the market model, each parsed and written when it is due."""
+
+import argparse
+import time
+from dataclasses import replace
+
+from schemas.events import Clock
+from schemas.registry import Registry
+from streams.config import KafkaConfig
+from streams.producer import TapeWriter
+from venues.feed import Feed
+from venues.simulator.market import Market
+
+_SECOND_US = 1_000_000
+
+
+def _now_us() -> int:
+    return time.time_ns() // 1000
+
+
+def main() -> None:
+    """Feed for some seconds."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    for name in ("tape", "bootstrap", "registry"):
+        parser.add_argument(f"--{name}", required=True)
+    for name in ("partitions", "seed"):
+        parser.add_argument(f"--{name}", type=int, required=True)
+    for name in ("rate", "seconds"):
+        parser.add_argument(f"--{name}", type=float, required=True)
+    given = parser.parse_args()
+    ids = Registry(given.registry).ids(given.tape)
+    kafka = KafkaConfig(bootstrap=given.bootstrap)
+    writer, feed = TapeWriter(kafka, ids, given.tape, given.partitions), Feed()
+    market = Market(seed=given.seed, events_per_second=given.rate)
+    # The first frames compile the model's kernels: before time runs.
+    next(market.frames())
+    start_us = _now_us()
+    pulse_us = start_us // _SECOND_US * _SECOND_US + _SECOND_US
+    for frame in replace(market, start_time_us=start_us).frames():
+        now_us = _now_us()
+        if frame.receive_time > now_us:
+            time.sleep((frame.receive_time - now_us) / 1e6)
+            now_us = _now_us()
+        if now_us - start_us > given.seconds * _SECOND_US:
+            break
+        for event in feed.receive(replace(frame, receive_time=now_us)):
+            writer.write(event)
+        while pulse_us <= now_us:
+            writer.write(Clock(event_time=pulse_us, receive_time=now_us))
+            pulse_us += _SECOND_US
+    writer.flush()
+
+
+if __name__ == "__main__":
+    main()
