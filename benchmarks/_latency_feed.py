@@ -1,8 +1,12 @@
-"""The input of `latency`: frames of the market model, each parsed and written when it is due."""
+"""The input of `latency`: frames of the market model, each parsed and written when it is due.
+
+The frames are made before time runs: what is measured begins where a frame arrives.
+"""
 
 import argparse
 import time
 from dataclasses import replace
+from itertools import takewhile
 
 from schemas.events import Clock
 from schemas.registry import Registry
@@ -12,6 +16,7 @@ from venues.feed import Feed
 from venues.simulator.market import Market
 
 _SECOND_US = 1_000_000
+_AHEAD_US = 10_000_000
 
 
 def _now_us() -> int:
@@ -32,17 +37,19 @@ def main() -> None:
     kafka = KafkaConfig(bootstrap=given.bootstrap)
     writer, feed = TapeWriter(kafka, ids, given.tape, given.partitions), Feed()
     market = Market(seed=given.seed, events_per_second=given.rate)
-    # The first frames compile the model's kernels: before time runs.
-    next(market.frames())
-    start_us = _now_us()
-    pulse_us = start_us // _SECOND_US * _SECOND_US + _SECOND_US
-    for frame in replace(market, start_time_us=start_us).frames():
+    # Some seconds ahead, about as long as they take to be made.
+    start_us = _now_us() + _AHEAD_US
+    last_us = start_us + int(given.seconds * _SECOND_US)
+    frames = replace(market, start_time_us=start_us).frames()
+    due = list(takewhile(lambda frame: frame.receive_time < last_us, frames))
+    shift_us = max(0, _now_us() - start_us)
+    pulse_us = (start_us + shift_us) // _SECOND_US * _SECOND_US + _SECOND_US
+    for frame in due:
         now_us = _now_us()
-        if frame.receive_time > now_us:
-            time.sleep((frame.receive_time - now_us) / 1e6)
+        wait_us = frame.receive_time + shift_us - now_us
+        if wait_us > 0:
+            time.sleep(wait_us / 1e6)
             now_us = _now_us()
-        if now_us - start_us > given.seconds * _SECOND_US:
-            break
         for event in feed.receive(replace(frame, receive_time=now_us)):
             writer.write(event)
         while pulse_us <= now_us:

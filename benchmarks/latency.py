@@ -136,7 +136,7 @@ def _pipeline(tape: BenchTape, seed: int) -> list[float]:
     feed = start(
         "benchmarks._latency_feed", "--tape", tape.name, "--bootstrap", tape.kafka.bootstrap,
         "--registry", tape.registry_url, "--partitions", str(tape.partitions),
-        "--rate", str(_RATE), "--seed", str(seed + 1), "--seconds", str(_READY_S + _SECONDS),
+        "--rate", str(_RATE), "--seed", str(seed + 1), "--seconds", str(_WARM_UP_S + _SECONDS + 5),
     )  # fmt: skip
     try:
         reader.start()

@@ -76,19 +76,28 @@ class Derivation:
         if self.blocked is not None:
             self._look_for_configuration(records)
             return
+        if len(records):
+            batch = self._tools.decoder.decode(self.partition, records)
+            if len(batch.tables["Configured"]):
+                self._process_configured(records, end)
+                return
+            self._derive(batch, records)
+        self.next_offset = end
+
+    def _process_configured(self, records: Records, end: int) -> None:
+        """Derive records among which the configuration changes; none after a foreign version."""
         configured = recovery.configured_in(records, self._tools.ids)
         foreign = next((one for one in configured if one.event.version != VERSION), None)
         if foreign is not None:
-            records = records.between(0, foreign.offset)
-            end = foreign.offset
+            records, end = records.between(0, foreign.offset), foreign.offset
         if len(records):
-            self._derive(records)
+            self._derive(self._tools.decoder.decode(self.partition, records), records)
         self.next_offset = end
         for one in configured:
-            if one.offset < end and one.offset >= self._checked_to:
+            if self._checked_to <= one.offset < end:
                 self._switch(one)
-        if foreign is not None and foreign.offset == end:
-            self._block(foreign)
+        if foreign is not None:
+            self._blocked_by(foreign.event.hash, foreign.event.version)
 
     def due(self, interval_s: float) -> bool:
         """Whether there is something to snapshot and the last one is old enough."""
@@ -121,9 +130,8 @@ class Derivation:
             self.snapshot.tape_offset = 0
         self.snapshot.states.clear()
 
-    def _derive(self, records: Records) -> None:
+    def _derive(self, batch: Batch, records: Records) -> None:
         tools = self._tools
-        batch = tools.decoder.decode(self.partition, records)
         for index, reason in batch.refused:
             self._refuse(records, index, reason)
         for rows in self.pipeline.process(batch):
@@ -193,9 +201,6 @@ class Derivation:
                 "configuration_switched",
                 partition=self.partition, offset=found.offset, hash=found.event.hash,
             )  # fmt: skip
-
-    def _block(self, found: recovery.Found) -> None:
-        self._blocked_by(found.event.hash, found.event.version)
 
     def _blocked_by(self, found: str, version: str) -> None:
         own = self._tools.expected.configuration_hash
