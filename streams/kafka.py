@@ -11,12 +11,33 @@ from confluent_kafka.admin import AdminClient
 from schemas.errors import ConfigError, StoreError
 from streams.config import KafkaConfig
 
-# librdkafka would write to standard error; it goes where the process's log goes, if anywhere.
+# Both clients would write to standard error; it goes where the process's log goes, if anywhere.
 _log = logging.getLogger("librdkafka")
 _log.addHandler(logging.NullHandler())
+logging.getLogger("aiokafka").addHandler(logging.NullHandler())
 # Its notes on the configuration say nothing that is not decided here.
 _log.addFilter(lambda record: "CONFWARN" not in record.getMessage())
 
+
+class _OnceInAWhile(logging.Filter):
+    """Lets each message pass once in half a minute: of a broker that is away it tells on and on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._passed: dict[str, float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        # What differs from one to the next is how often and after how long.
+        told, _, _ = record.getMessage().partition("(after ")
+        now = time.monotonic()
+        if now - self._passed.get(told, -_REPEAT_S) < _REPEAT_S:
+            return False
+        self._passed[told] = now
+        return True
+
+
+_REPEAT_S = 30.0
+_log.addFilter(_OnceInAWhile())
 
 # Waiting heals none of these: what the settings are that they come from.
 _SETTINGS_OF = {
@@ -41,6 +62,8 @@ def client_config(kafka: KafkaConfig) -> dict[str, Any]:
         "bootstrap.servers": kafka.bootstrap,
         "security.protocol": kafka.security_protocol,
         "client.id": "tape",
+        # A record is sent when it is there, not when the one before is acknowledged.
+        "socket.nagle.disable": False,
         "logger": _log,
     }
     if kafka.security_protocol.startswith("SASL"):

@@ -13,8 +13,12 @@ from streams.config import TelemetryConfig
 MASK = "********"
 _SECRET_KEY = re.compile(r"passw|secret|token|api_?key|credential", re.IGNORECASE)
 _PASSWORD_IN_URL = re.compile(r"(\b[a-z][a-z0-9+.-]*://[^\s:/@]*):[^\s@/]+@", re.IGNORECASE)
-# What libraries tell at their level `info` is of no use to who runs Tape.
-_QUIET = ("faust", "aiokafka", "mode", "asyncio", "librdkafka", "httpx", "httpcore")
+# What libraries tell at their level `info` is of no use to who runs Tape. Faust's services log
+# under the module of their class, and our transport's are such.
+_QUIET = (
+    *("faust", "aiokafka", "mode", "asyncio", "librdkafka", "httpx", "httpcore"),
+    "streams.transport",
+)
 # Local variables are left out: a client's configuration among them holds its password.
 _tracebacks = structlog.processors.ExceptionRenderer(
     structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
