@@ -171,7 +171,7 @@ def _home(settings: Settings) -> Finding:
     try:
         Layout(home).create()
         writable = os.access(home, os.W_OK)
-    except OSError:
+    except TapeError:
         writable = False
     if not writable:
         advice = (

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from schemas.errors import StoreError
+
 
 @dataclass(frozen=True, slots=True)
 class Layout:
@@ -34,6 +36,12 @@ class Layout:
         return self.home / name
 
     def create(self) -> None:
-        """Make the folders; only their owner may look inside."""
-        self.home.mkdir(parents=True, exist_ok=True)
-        self.logs.mkdir(mode=0o700, exist_ok=True)
+        """Make the folders; only their owner may look inside. StoreError where that cannot be."""
+        try:
+            self.home.mkdir(parents=True, exist_ok=True)
+            self.logs.mkdir(mode=0o700, exist_ok=True)
+        except OSError as error:
+            raise StoreError(
+                f"the stack's folder {self.home} cannot be made: {error.strerror}; make it "
+                "yours (chown), or choose another with TAPE_HOME or --set stack.home=FOLDER"
+            ) from None

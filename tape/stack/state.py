@@ -54,5 +54,5 @@ class State(BaseModel):
         """The state, or None where no stack ever ran (or what is there is not of this version)."""
         try:
             return cls.model_validate(json.loads(path.read_text()))
-        except (FileNotFoundError, json.JSONDecodeError, ValidationError):
+        except (FileNotFoundError, NotADirectoryError, json.JSONDecodeError, ValidationError):
             return None
