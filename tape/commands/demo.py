@@ -71,6 +71,9 @@ def command(
             console,
         )
         outcome = demo.run()
+    except KeyboardInterrupt:
+        console.print("ended without a proof")
+        raise
     finally:
         if services and not was_running and not keep:
             with doing(console, "Stopping the local stack"):

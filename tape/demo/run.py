@@ -248,6 +248,7 @@ class Demo:
             with Live(console=self._console, screen=True, auto_refresh=False) as live:
                 yield live
         finally:
+            progress.over = True
             self._console.print(view.render(progress, observer, self._console.size))
 
     def _names(self) -> list[str]:

@@ -37,6 +37,7 @@ class Progress:
     worker_lag: int = 0
     sink_rows: dict[str, int] = field(default_factory=dict)
     latency_is_live: bool = True
+    over: bool = False
 
 
 def render(progress: Progress, seen: Observer, size: ConsoleDimensions) -> RenderableType:
@@ -50,7 +51,7 @@ def render(progress: Progress, seen: Observer, size: ConsoleDimensions) -> Rende
 
 def _head(progress: Progress, width: int) -> Text:
     time = f"{progress.elapsed_s:.0f} s"
-    hint = "  Ctrl-C: stop feeding and prove"
+    hint = "" if progress.over else "  Ctrl-C: stop feeding and prove"
     if not progress.seconds:
         return Text.assemble((progress.title, "bold"), f"   {time}\n", (hint.strip(), "dim"))
     done = min(1.0, progress.elapsed_s / progress.seconds)
