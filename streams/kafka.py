@@ -63,7 +63,7 @@ def client_config(kafka: KafkaConfig) -> dict[str, Any]:
         "security.protocol": kafka.security_protocol,
         "client.id": "tape",
         # A record is sent when it is there, not when the one before is acknowledged.
-        "socket.nagle.disable": False,
+        "socket.nagle.disable": True,
         "logger": _log,
     }
     if kafka.security_protocol.startswith("SASL"):

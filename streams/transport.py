@@ -22,6 +22,8 @@ from streams.kafka import aiokafka_config
 
 SCHEME = "tape"
 CODEC = "tape-portion"
+# One fetch at a time is under way to a broker; a partition that it leaves out waits for its end.
+_FETCH_WAIT_MS = 50
 
 # Given the assigned partitions, where each is to be read from; no entry: as the group committed.
 Positions = Callable[[set[TP]], Awaitable[Mapping[TP, int]]]
@@ -50,7 +52,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # Fa
             auto_offset_reset="earliest",
             max_poll_interval_ms=int((conf.broker_max_poll_interval or 0) * 1000),
             max_partition_fetch_bytes=conf.consumer_max_fetch_size,
-            fetch_max_wait_ms=500,
+            fetch_max_wait_ms=_FETCH_WAIT_MS,
             request_timeout_ms=int(conf.broker_request_timeout * 1000),
             check_crcs=conf.broker_check_crcs,
             session_timeout_ms=int(conf.broker_session_timeout * 1000),
