@@ -1,6 +1,8 @@
 """`tape demo`: all of Tape in a minute on this machine, with the proof at its end."""
 
 import json
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,7 +11,7 @@ from rich.console import Console
 from rich.panel import Panel
 from rich.table import Table
 
-from schemas.errors import ConfigError, DivergenceError
+from schemas.errors import ConfigError, DivergenceError, StoreError
 from tape import config
 from tape.commands import up
 from tape.config import Settings
@@ -17,7 +19,7 @@ from tape.stack.addresses import addresses, local_services
 from tape.terminal import doing, program
 
 if TYPE_CHECKING:
-    from tape.demo.run import Outcome
+    from tape.demo.run import Options, Outcome
 
 _PARTITIONS = 4
 
@@ -47,30 +49,60 @@ def command(
     for path in captures:
         if not path.is_file():
             raise ConfigError(f"--capture {path}: there is no such file")
-    from tape.stack import control
-    from tape.stack.supervisor import Plan
-
     console = Console(stderr=as_json)
     with doing(console, "Loading"):
         from tape.demo import tapes
-        from tape.demo.run import Demo, Options
+        from tape.demo.run import Options
 
     settings = config.settings().model_copy(
         update={"tape": tapes.new_name(), "partitions": _PARTITIONS}
     )
+    folder = settings.stack.home / "demo"
+    with _alone(folder):
+        outcome, running = _run(settings, Options(seconds, captures, seed, rate), console, keep)
+    if as_json:
+        print(json.dumps(outcome.as_dict()))
+    else:
+        _print(outcome, settings, console, running)
+    if not outcome.proved:
+        raise DivergenceError(_why(outcome))
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Hold the demo's lock: the end of one would take the stack from under another."""
+    from tape.stack.layout import Layout
+    from tape.stack.supervisor import locked
+
+    Layout(folder.parent).create()
+    folder.mkdir(exist_ok=True)
+    with ExitStack() as exits:
+        try:
+            exits.enter_context(locked(folder / "lock"))
+        except BlockingIOError:
+            raise StoreError(
+                f"another demo runs in {folder.parent}: wait for its end, or choose another "
+                "folder (and ports, if it runs the local stack) with TAPE_HOME"
+            ) from None
+        yield
+
+
+def _run(
+    settings: Settings, options: "Options", console: Console, keep: bool
+) -> tuple["Outcome", bool]:
+    """Run the demo, with the local stack where none runs; also whether that runs on."""
+    from tape.demo.run import Demo
+    from tape.stack import control
+    from tape.stack.supervisor import Plan
+
     services = local_services(settings)
     was_running = control.running(settings.stack) is not None
     if services and not was_running:
         up.fetch(settings)
         up.start(Plan(config=settings.stack, services=services), bound=not keep)
     try:
-        demo = Demo(
-            addresses(settings),
-            Options(seconds, captures, seed, rate),
-            settings.stack.home / "demo",
-            console,
-        )
-        outcome = demo.run()
+        demo = Demo(addresses(settings), options, settings.stack.home / "demo", console)
+        return demo.run(), not services or was_running or keep
     except KeyboardInterrupt:
         console.print("ended without a proof")
         raise
@@ -78,12 +110,6 @@ def command(
         if services and not was_running and not keep:
             with doing(console, "Stopping the local stack"):
                 control.stop(settings.stack)
-    if as_json:
-        print(json.dumps(outcome.as_dict()))
-    else:
-        _print(outcome, settings, console, running=not services or was_running or keep)
-    if not outcome.proved:
-        raise DivergenceError(_why(outcome))
 
 
 def _why(outcome: "Outcome") -> str:

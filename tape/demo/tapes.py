@@ -1,5 +1,6 @@
-"""The demo's tapes: a new one each run; what earlier runs left is removed."""
+"""The demo's tapes: a new one each run; what runs of more than an hour ago left is removed."""
 
+import calendar
 import time
 from typing import Any
 
@@ -16,12 +17,24 @@ from streams.topics import delete_tape
 from tape.config import Settings
 
 PREFIX = "demo_"
+_TIME = "%Y%m%d_%H%M%S"
+# Younger ones may be in use, by a demo from elsewhere on the same servers.
+_KEPT_S = 3600
 _TIMEOUT_S = 20
 
 
 def new_name() -> str:
     """The name of a new demo's tape: `demo_` and the time, UTC."""
-    return PREFIX + time.strftime("%Y%m%d_%H%M%S", time.gmtime())
+    return PREFIX + time.strftime(_TIME, time.gmtime())
+
+
+def is_old(tape: str) -> bool:
+    """Whether it is a demo's tape that was made more than an hour ago."""
+    try:
+        made = calendar.timegm(time.strptime(tape.removeprefix(PREFIX), _TIME))
+    except ValueError:
+        return False
+    return tape.startswith(PREFIX) and time.time() - made > _KEPT_S
 
 
 def remove_old(settings: Settings) -> None:
@@ -32,14 +45,15 @@ def remove_old(settings: Settings) -> None:
             "SELECT nspname FROM pg_namespace WHERE starts_with(nspname, %s)", (PREFIX,)
         ).fetchall()
         for (schema,) in found:
-            drop_schema(connection, str(schema))
+            if is_old(str(schema)):
+                drop_schema(connection, str(schema))
 
 
 def _remove_topics(kafka: KafkaConfig) -> None:
     topics = connect(kafka).list_topics(timeout=_TIMEOUT_S).topics
     suffix = f".{catalogue.TAPE}"
     for name in topics:
-        if name.startswith(PREFIX) and name.endswith(suffix):
+        if name.endswith(suffix) and is_old(name.removesuffix(suffix)):
             delete_tape(kafka, name.removesuffix(suffix))
 
 
