@@ -11,6 +11,7 @@ from schemas.errors import StoreError
 from streams.record_batch_kernel import (
     ATTRIBUTES,
     BAD_CRC,
+    BAD_LENGTH,
     BAD_MAGIC,
     BASE_OFFSET,
     COLUMNS,
@@ -76,7 +77,11 @@ def _headers(source: NDArray[np.uint8], check_crc: bool) -> NDArray[np.int64]:
     rows = np.empty((max(1, len(source) // HEADER), COLUMNS), np.int64)
     count = read_headers(source, check_crc, rows)
     if count < 0:
-        problem = {BAD_MAGIC: "is not of format v2", BAD_CRC: "has a wrong CRC"}[count]
+        problem = {
+            BAD_MAGIC: "is not of format v2",
+            BAD_CRC: "has a wrong CRC",
+            BAD_LENGTH: "has an impossible length",
+        }[count]
         raise StoreError(f"a record batch from Kafka (byte {rows[0, START]}) {problem}")
     return rows[:count]
 

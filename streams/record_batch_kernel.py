@@ -16,7 +16,7 @@ HEADER = 61  # bytes before a batch's records
 PREFIX = 12  # base offset and length, not counted in the length
 
 # What `read_headers` and `read_records` give in place of a count.
-BAD_MAGIC, BAD_CRC, BAD_RECORD = -1, -2, -3
+BAD_MAGIC, BAD_CRC, BAD_RECORD, BAD_LENGTH = -1, -2, -3, -4
 
 
 def _tables() -> NDArray[np.uint32]:
@@ -89,6 +89,9 @@ def read_headers(data, check_crc, rows):  # type: ignore[no-untyped-def]
     size = len(data)
     while size - at >= HEADER and count < len(rows):
         end = at + PREFIX + _big_endian(data, at + 8, 4)
+        if end < at + HEADER:
+            rows[0, START] = at
+            return BAD_LENGTH
         if end > size:
             break
         if data[at + 16] != 2:
@@ -146,7 +149,8 @@ def read_records(  # type: ignore[no-untyped-def]
         append_time = (batches[b, ATTRIBUTES] & 8) != 0
         for _ in range(batches[b, COUNT]):
             length, at = _varint(data, at, batch_end)
-            if at < 0 or length < 0 or at + length > batch_end:
+            # Compared by what is left: adding a huge length would overflow, and pass.
+            if at < 0 or length < 0 or length > batch_end - at:
                 return BAD_RECORD
             end = at + length
             delta, at = _varint(data, at + 1, end)  # after one byte of unused attributes
@@ -156,12 +160,12 @@ def read_records(  # type: ignore[no-untyped-def]
             if at < 0:
                 return BAD_RECORD
             key_length, at = _varint(data, at, end)
-            if at < 0 or at + key_length > end:
+            if at < 0 or key_length > end - at:
                 return BAD_RECORD
             key_start = at
             at += max(key_length, 0)
             value_length, at = _varint(data, at, end)
-            if at < 0 or at + value_length > end:
+            if at < 0 or value_length > end - at:
                 return BAD_RECORD
             offset = batches[b, BASE_OFFSET] + offset_delta
             if offset >= from_offset:

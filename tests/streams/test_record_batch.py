@@ -1,5 +1,6 @@
 """Record batches are read as aiokafka reads them, only without an object for each record."""
 
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -125,7 +126,28 @@ def test_aborted_transactions_are_left_out_when_asked() -> None:
     assert len(everything) == 3
 
 
-@settings(max_examples=200, deadline=None)
+@pytest.mark.parametrize("length", [-1, -13, -(1 << 31), 0, 48])
+def test_an_impossible_batch_length_is_refused(length: int) -> None:
+    whole = bytearray(batch([(1, b"key", b"value")], 0))
+    whole[8:12] = length.to_bytes(4, "big", signed=True)
+    with pytest.raises(StoreError, match="impossible length"):
+        parse(bytes(whole), 0, check_crc=False)
+
+
+def test_a_length_that_would_overflow_is_refused() -> None:
+    huge = b"\xfe" + b"\xff" * 8 + b"\x01"
+    whole = bytearray(batch([(1, b"key", b"value" * 8)], 0))
+    for at in range(61, len(whole) - len(huge)):
+        damaged = whole.copy()
+        damaged[at : at + len(huge)] = huge
+        with suppress(StoreError):
+            found, _ = parse(bytes(damaged), 0, check_crc=False)
+            assert (found.key_ends <= len(found.buffer)).all()
+            assert (found.value_ends <= len(found.buffer)).all()
+            assert (found.key_starts >= 0).all()
+
+
+@settings(max_examples=1000, deadline=None)
 @given(st.data())
 def test_damaged_bytes_never_crash(data: st.DataObject) -> None:
     whole = bytearray(batch([(1, b"key", b"value" * 4)] * 5, 0))
