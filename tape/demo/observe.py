@@ -2,8 +2,9 @@
 
 import threading
 import time
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
@@ -18,22 +19,26 @@ _POLL_S = 0.1
 _RATE_WINDOW_S = 5.0
 
 
-class Observer(threading.Thread):
-    """Reads the derived topics of a tape from their start, as any consumer can.
+@dataclass(slots=True)
+class Seen:
+    """The newest of each, by symbol and venue."""
 
-    `latencies_ms`: from the receive time that an event carries (when the input that caused
-    it reached our process) to when this consumer had it.
-    """
+    bars: dict[tuple[str, str], Bar] = field(default_factory=dict)
+    books: dict[tuple[str, str], Book] = field(default_factory=dict)
+    reference: dict[str, ReferencePrice] = field(default_factory=dict)
+    latencies_ms: list[float] = field(default_factory=list)
+    """From the receive time that an event carries (when the input that caused it reached our
+    process) to when this consumer had it."""
+
+
+class Observer(threading.Thread):
+    """Reads the derived topics of a tape from their start, as any consumer can."""
 
     def __init__(
         self, kafka: KafkaConfig, writers: Mapping[int, dict[str, Any]], tape: str, partitions: int
     ) -> None:
         super().__init__(name="observer", daemon=True)
-        self.bars: dict[tuple[str, str], Bar] = {}
-        self.books: dict[tuple[str, str], Book] = {}
-        self.reference: dict[str, ReferencePrice] = {}
-        self.events: Counter[str] = Counter()
-        self.latencies_ms: list[float] = []
+        self.seen = Seen()
         self.origin: dict[int, int] = {}
         self.failure: str | None = None
         self._writers, self._tape = writers, tape
@@ -80,19 +85,18 @@ class Observer(threading.Thread):
     def _take(self, value: bytes, partition: int) -> None:
         now_us = time.time_ns() // 1000
         event: Any = rows.decode(value, self._writers)
-        self.events[catalogue.topic_of(type(event).__name__).name] += 1
-        self.latencies_ms.append((now_us - event.receive_time) / 1000)
+        self.seen.latencies_ms.append((now_us - event.receive_time) / 1000)
         self.origin[partition] = event.origin.offset
         self._keep(event)
 
     def _keep(self, event: Event) -> None:
         match event:
             case Bar(interval="1s"):
-                self.bars[event.symbol, event.venue] = event
+                self.seen.bars[event.symbol, event.venue] = event
             case Book():
-                self.books[event.symbol, event.venue] = event
+                self.seen.books[event.symbol, event.venue] = event
             case ReferencePrice():
-                self.reference[event.symbol] = event
+                self.seen.reference[event.symbol] = event
 
 
 class Rate:

@@ -235,7 +235,9 @@ class Demo:
                 progress.worker_lag = max(0, tape_end - observer.processed)
                 progress.sink_rows = tapes.row_counts(self._settings)
                 if live:
-                    live.update(view.render(progress, observer, self._console.size), refresh=True)
+                    live.update(
+                        view.render(progress, observer.seen, self._console.size), refresh=True
+                    )
                 time.sleep(_REFRESH_S)
 
     @contextmanager
@@ -249,7 +251,7 @@ class Demo:
                 yield live
         finally:
             progress.over = True
-            self._console.print(view.render(progress, observer, self._console.size))
+            self._console.print(view.render(progress, observer.seen, self._console.size))
 
     def _names(self) -> list[str]:
         return [catalogue.TAPE, *(topic.name for topic in catalogue.DERIVED)]
@@ -298,7 +300,7 @@ class Demo:
         outcome.failure = observer.failure or ""
         live = not self._options.captures
         for name, share in (("p50", 0.5), ("p99", 0.99)):
-            value = percentile(observer.latencies_ms, share) if live else None
+            value = percentile(observer.seen.latencies_ms, share) if live else None
             outcome.latency_ms[name] = None if value is None else round(value, 2)
         ends = log.ends(self._settings.kafka, self._settings.tape, "dead_letters")
         outcome.dead_letters = sum(ends.values())

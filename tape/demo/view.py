@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from schemas.events import Bar, Book
-from tape.demo.observe import Observer, percentile
+from tape.demo.observe import Seen, percentile
 
 _RECENT = 5_000
 _WIDE = 108
@@ -40,7 +40,7 @@ class Progress:
     over: bool = False
 
 
-def render(progress: Progress, seen: Observer, size: ConsoleDimensions) -> RenderableType:
+def render(progress: Progress, seen: Seen, size: ConsoleDimensions) -> RenderableType:
     """The whole view, no larger than the terminal."""
     parts: list[RenderableType] = [_head(progress, size.width), _topics(progress, seen)]
     rows = size.height - _OTHER_LINES - 1
@@ -68,7 +68,7 @@ def _head(progress: Progress, width: int) -> Text:
     )
 
 
-def _topics(progress: Progress, seen: Observer) -> Panel:
+def _topics(progress: Progress, seen: Seen) -> Panel:
     table = Table(box=None, expand=True)
     table.add_column("topic")
     for name in ("events", "per second", "rows in the database"):
@@ -88,7 +88,7 @@ def _rows(stored: Mapping[str, int], topic: str) -> int:
     return sum(count for table, count in stored.items() if table not in _OWN_TABLES)
 
 
-def _latency(progress: Progress, seen: Observer) -> str:
+def _latency(progress: Progress, seen: Seen) -> str:
     if not progress.latency_is_live:
         return "latency: not of recorded input"
     recent = seen.latencies_ms[-_RECENT:]
@@ -98,7 +98,7 @@ def _latency(progress: Progress, seen: Observer) -> str:
     return f"frame in → derived event read: p50 {p50:.1f} ms, p99 {p99:.1f} ms"
 
 
-def _markets(seen: Observer, *, wide: bool, most: int) -> Panel:
+def _markets(seen: Seen, *, wide: bool, most: int) -> Panel:
     table = Table(box=None, expand=True)
     table.add_column("symbol", no_wrap=True)
     table.add_column("venue", no_wrap=True)
