@@ -5,6 +5,7 @@ consumer reads the derived topics, and each event says when the frame that cause
 peer is the broker itself: records of the same size, as many, from produce to consume.
 """
 
+import gc
 import os
 import subprocess
 import sys
@@ -77,6 +78,8 @@ class _Reader(threading.Thread):
 
     def run(self) -> None:
         """Read until `stop`."""
+        gc.collect()
+        gc.freeze()
         while not self._over.is_set():
             message = self._consumer.poll(0.1)
             now_us = time.time_ns() // 1000

@@ -1,6 +1,7 @@
 """Bytes -> columns: decodes the records of a batch, whichever schemas wrote them."""
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -147,6 +148,7 @@ def _integers(column: Integers) -> Integers:
     return np.ascontiguousarray(column, np.int64)
 
 
+@cache
 def _belonging(topic: str) -> Bytes:
     """1 for each kind of record that may be on a topic; any, where the catalogue has it not."""
     known = catalogue.BY_NAME.get(topic)
@@ -169,6 +171,12 @@ def _bases(rows: Integers, item_limits: Integers) -> tuple[Integers, Integers, i
     return begins[: len(rows)], begins[len(rows) :], int(ends[-1])
 
 
+@cache
+def _empty(dtype: np.dtype[np.void]) -> Table:
+    """The table of no rows; most of a batch's are."""
+    return np.empty(0, dtype)
+
+
 def _tables(
     names: list[str],
     dtypes: list[np.dtype[np.void]],
@@ -178,6 +186,8 @@ def _tables(
 ) -> dict[str, Table]:
     return {
         name: cells[base : base + count * (dtype.itemsize // 8)].view(dtype)
+        if count
+        else _empty(dtype)
         for name, dtype, base, count in zip(
             names, dtypes, bases.tolist(), counts.tolist(), strict=True
         )

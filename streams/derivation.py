@@ -4,6 +4,7 @@ import time
 from dataclasses import dataclass
 
 import numpy as np
+from prometheus_client import Counter
 
 from processors.config import VERSION
 from processors.pipeline import Pipeline
@@ -54,6 +55,7 @@ class Derivation:
     def __init__(self, tools: Tools, partition: int) -> None:
         self._tools, self.partition = tools, partition
         self._letters: int | None = None
+        self._counters: dict[str, Counter] = {}
         self.pipeline = Pipeline()
         self.blocked: str | None = None
         kafka, ids, tape = tools.kafka, tools.ids, tools.tape
@@ -149,7 +151,11 @@ class Derivation:
         metrics = self._tools.metrics
         for record, table in batch.tables.items():
             if len(table):
-                metrics.events_in.labels(batch.topic, record).inc(len(table))
+                counter = self._counters.get(record)
+                if counter is None:
+                    counter = metrics.events_in.labels(batch.topic, record)
+                    self._counters[record] = counter
+                counter.inc(len(table))
         if len(batch):
             self.event_time = max(self.event_time, int(batch.timestamps_ms.max()) * 1000)
 

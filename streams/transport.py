@@ -6,11 +6,13 @@ consecutive offsets, and a portion is a jump in them, so whoever uses the transp
 each partition begins (`positions`), and commits what it has made safe (`commit_offsets`).
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 
 import faust
 from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
+from aiokafka.errors import ConsumerStoppedError
 from faust.serializers import codecs
 from faust.transport import drivers
 from faust.transport.drivers import aiokafka as driver
@@ -88,13 +90,27 @@ class Consumer(driver.Consumer):  # type: ignore[misc]  # Faust is not typed
             generation_id=self.app.consumer_generation_id,
         )
 
+    async def _drain_messages(self, fetcher: Any) -> None:
+        """Hand portions to the agents until one of both is stopped.
+
+        Faust's own does the same with two tasks a message, for acknowledgements that are not
+        kept here.
+        """
+        try:
+            while not (self.should_stop or fetcher.should_stop):
+                await asyncio.sleep(0)
+                async for _, message in self.getmany(timeout=1.0):
+                    await self.callback(message)
+        except (ConsumerStoppedError, asyncio.CancelledError):
+            if not self.transport.app.should_stop:
+                raise
+
     async def perform_seek(self) -> None:
         """Begin each partition where `Transport.positions` says."""
         assigned = self.assignment()
         positions = await self.transport.positions(assigned)
         if positions:
             await self.seek_wait(dict(positions))
-        self._read_offset.update(dict.fromkeys(assigned))
 
     async def commit(self, topics: Any = None, start_new_transaction: bool = True) -> bool:
         """Nothing: Faust's acknowledgements do not tell what is safe."""

@@ -6,6 +6,7 @@ whatever a rebalance loses or repeats does no harm.
 """
 
 import asyncio
+import gc
 import signal
 import tempfile
 import time
@@ -98,9 +99,12 @@ class Worker:
             self._app = self._make_app(folder)
             self._app.transport.kafka = self._parts.kafka
             self._app.transport.positions = self._positions
+            # What is loaded by now stays: collections need not look at it again and again.
+            gc.collect()
+            gc.freeze()
             ticking = asyncio.create_task(self._tick())
             try:
-                await self._app.start()
+                await self._start()
                 await self._over.wait()
             except KafkaError as error:
                 kafka = self._parts.kafka
@@ -114,6 +118,17 @@ class Worker:
                 await self._end()
         if self._failure is not None:
             raise self._failure
+
+    async def _start(self) -> None:
+        """Start Faust, which waits for Kafka without end, unless it is to end before."""
+        starting = asyncio.ensure_future(self._app.start())
+        over = asyncio.ensure_future(self._over.wait())
+        await asyncio.wait({starting, over}, return_when=asyncio.FIRST_COMPLETED)
+        over.cancel()
+        if starting.done():
+            starting.result()
+        else:
+            starting.cancel()
 
     @property
     def positions(self) -> dict[int, int]:
