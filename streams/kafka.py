@@ -18,27 +18,6 @@ logging.getLogger("aiokafka").addHandler(logging.NullHandler())
 # Its notes on the configuration say nothing that is not decided here.
 _log.addFilter(lambda record: "CONFWARN" not in record.getMessage())
 
-
-class _OnceInAWhile(logging.Filter):
-    """Lets each message pass once in half a minute: of a broker that is away it tells on and on."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._passed: dict[str, float] = {}
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        # What differs from one to the next is how often and after how long.
-        told, _, _ = record.getMessage().partition("(after ")
-        now = time.monotonic()
-        if now - self._passed.get(told, -_REPEAT_S) < _REPEAT_S:
-            return False
-        self._passed[told] = now
-        return True
-
-
-_REPEAT_S = 30.0
-_log.addFilter(_OnceInAWhile())
-
 # Waiting heals none of these: what the settings are that they come from.
 _SETTINGS_OF = {
     KafkaError._AUTHENTICATION: (

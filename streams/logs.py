@@ -3,6 +3,7 @@
 import logging
 import re
 import sys
+import time
 from collections.abc import MutableMapping
 from typing import Any
 
@@ -19,6 +20,9 @@ _QUIET = (
     *("faust", "aiokafka", "mode", "asyncio", "librdkafka", "httpx", "httpcore"),
     "streams.transport",
 )
+# So often at most may one of them say the same: it is 20 times a second of a broker that is away.
+_REPEAT_S = 30.0
+_MOST_KEPT = 1_000
 # Local variables are left out: a client's configuration among them holds its password.
 _tracebacks = structlog.processors.ExceptionRenderer(
     structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
@@ -51,6 +55,7 @@ def set_up(config: TelemetryConfig, **context: Any) -> None:
         ]
     )
     handler = logging.StreamHandler(sys.stderr)
+    handler.addFilter(_OnceInAWhile())
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
@@ -72,6 +77,27 @@ def set_up(config: TelemetryConfig, **context: Any) -> None:
     )
     structlog.contextvars.clear_contextvars()
     structlog.contextvars.bind_contextvars(**context)
+
+
+class _OnceInAWhile(logging.Filter):
+    """Lets what a library repeats pass once in half a minute."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._passed: dict[tuple[str, str], float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if not record.name.startswith(_QUIET) or record.levelno <= logging.DEBUG:
+            return True
+        # What differs from one librdkafka line to the next is after how long, how often.
+        told = record.name, record.getMessage().partition("(after ")[0]
+        now = time.monotonic()
+        if now - self._passed.get(told, -_REPEAT_S) < _REPEAT_S:
+            return False
+        if len(self._passed) >= _MOST_KEPT:
+            self._passed.clear()
+        self._passed[told] = now
+        return True
 
 
 def logger(name: str) -> Any:

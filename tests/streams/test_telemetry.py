@@ -4,6 +4,7 @@ import json
 import logging
 import urllib.error
 import urllib.request
+from collections import Counter
 from collections.abc import Iterator
 from typing import Literal
 
@@ -102,6 +103,20 @@ def test_logs_are_readable_on_a_terminal(capsys: pytest.CaptureFixture[str]) -> 
 
 @pytest.mark.usefixtures("plain_logging")
 @pytest.mark.parametrize("log_format", ["json", "console"])
+def test_what_a_library_repeats_is_told_once_and_ours_each_time(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    logs.set_up(TelemetryConfig(log_format="json"), component="worker")
+    for attempt in range(3):
+        logging.getLogger("librdkafka").error("FAIL: refused (after %dms in state)", attempt)
+        logging.getLogger("aiokafka.client").error("Unable connect")
+        logging.getLogger("streams.transport").info("[^-Producer]: Starting...")
+        logs.logger("streams.worker").info("assigned")
+    told = [json.loads(line)["event"] for line in capsys.readouterr().err.splitlines()]
+    once = {"FAIL: refused (after 0ms in state)": 1, "Unable connect": 1}
+    assert Counter(told) == {**once, "assigned": 3}
+
+
 def test_a_logged_traceback_tells_no_local_variables(
     log_format: Literal["json", "console"], capsys: pytest.CaptureFixture[str]
 ) -> None:
