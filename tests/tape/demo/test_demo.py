@@ -27,7 +27,7 @@ def _demo(
         text=True,
     )
     if interrupt_after_s is not None:
-        _await_feed(home, process)
+        _await_feeding(process)
         time.sleep(interrupt_after_s)
         os.kill(process.pid, signal.SIGINT)
     printed, errors = process.communicate(timeout=280)
@@ -36,10 +36,12 @@ def _demo(
     return result
 
 
-def _await_feed(home: Path, process: "subprocess.Popen[str]") -> None:
-    while not (home / "demo" / "feed.log").exists():
-        assert process.poll() is None
-        time.sleep(0.2)
+def _await_feeding(process: "subprocess.Popen[str]") -> None:
+    assert process.stderr is not None
+    for line in process.stderr:
+        if line.startswith("Feeding"):
+            return
+    raise AssertionError("it ended before it fed")
 
 
 def test_demo_proves_a_session_of_the_market_model(stack: Stack, tmp_path: Path) -> None:
