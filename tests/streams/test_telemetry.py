@@ -101,8 +101,6 @@ def test_logs_are_readable_on_a_terminal(capsys: pytest.CaptureFixture[str]) -> 
     assert "partition=3" in line
 
 
-@pytest.mark.usefixtures("plain_logging")
-@pytest.mark.parametrize("log_format", ["json", "console"])
 def test_what_a_library_repeats_is_told_once_and_ours_each_time(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -117,6 +115,8 @@ def test_what_a_library_repeats_is_told_once_and_ours_each_time(
     assert Counter(told) == {**once, "assigned": 3}
 
 
+@pytest.mark.usefixtures("plain_logging")
+@pytest.mark.parametrize("log_format", ["json", "console"])
 def test_a_logged_traceback_tells_no_local_variables(
     log_format: Literal["json", "console"], capsys: pytest.CaptureFixture[str]
 ) -> None:
