@@ -14,6 +14,8 @@ from streams.telemetry import Metrics
 from streams.worker import Parts, Worker
 
 _LOOK_S = 0.001
+# librdkafka's default, which the peer has too.
+_LINGER_MS = 5
 
 
 async def measure(worker: Worker, end: int) -> float:
@@ -51,7 +53,7 @@ def main() -> None:
             kafka,
             Registry(given.registry),
             given.tape,
-            WorkerConfig(),
+            WorkerConfig(linger_ms=_LINGER_MS),
             ProcessorsConfig.model_validate_json(given.processors),
             Metrics("bench", given.tape),
         )

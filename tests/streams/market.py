@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Iterator
+from typing import Any
 
 from schemas.events import BookDelta, BookSnapshot, Clock, Event, FeedStatus, Quote, Trade
 
@@ -29,7 +30,12 @@ def events(seed: int, count: int, symbols: tuple[str, ...] = SYMBOLS) -> Iterato
 def _event(
     pick: random.Random, now: int, sequences: dict[tuple[str, str], int], venue: str, symbol: str
 ) -> Event:
-    head = {"venue": venue, "symbol": symbol, "event_time": now - 900, "receive_time": now}
+    head: dict[str, Any] = {
+        "venue": venue,
+        "symbol": symbol,
+        "event_time": now - 900,
+        "receive_time": now,
+    }
     sequence = sequences[venue, symbol]
     price = 100.0 + round(pick.gauss(0, 1), 2)
     kind = pick.randrange(100)
