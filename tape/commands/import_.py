@@ -142,7 +142,8 @@ def _table(done: dict[str, Any]) -> Table:
                 table.add_row(venue, symbol, "gaps", f"{gaps:,}")
         if rest := symbols.keys() - listed:
             count = sum(symbols[symbol]["Instrument"] for symbol in rest)
-            table.add_row(venue, f"{len(rest):,} others", "Instrument", f"{count:,}")
+            more = "more symbols" if listed else "symbols"
+            table.add_row(venue, f"{len(rest):,} {more}", "Instrument", f"{count:,}")
     for venue, kinds in done["ignored"].items():
         for kind, count in kinds.items():
             table.add_row(venue, "", f"ignored: {kind}", f"{count:,}")
