@@ -9,9 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from schemas import catalogue, generate, releases
-from schemas.columns import named_types
-from schemas.compatibility import kind_of
+from schemas import catalogue
 from schemas.errors import SchemaError
 
 app = typer.Typer(no_args_is_help=True)
@@ -70,6 +68,8 @@ def check(as_json: _Json = False) -> None:
     Ends with status 1 and names record, field and reason if not. Also checks that the
     generated `schemas/events.py` belongs to the schemas.
     """
+    from schemas import releases
+
     schemas = releases.current()
     problems = releases.check(schemas) or releases.check_events()
     count = sum(map(len, releases.read().values()))
@@ -92,6 +92,8 @@ def release() -> None:
 
     Refuses, and writes nothing, if one is not compatible with all of its releases.
     """
+    from schemas import generate, releases
+
     for one in (new := releases.release(releases.current())):
         print(f"released {one.record} {one.number}: schemas/history/{one.file_name}")
     if releases.check_events():
@@ -125,6 +127,9 @@ def _records(name: str) -> tuple[str, ...]:
 
 
 def _print_record(console: Console, record: str) -> None:
+    from schemas import releases
+    from schemas.columns import named_types
+
     schema = catalogue.schema(record)
     topic = catalogue.topic_of(record)
     versions = releases.read().get(record, [])
@@ -160,6 +165,8 @@ def _print_fields(console: Console, schema: dict[str, Any], named: dict[str, Any
 
 def _type(avro: Any, named: dict[str, Any]) -> str:
     """A type for people: `double or null`, `list of Level`, `BUY | SELL`."""
+    from schemas.compatibility import kind_of
+
     kind, definition = kind_of(avro, named)
     if kind == "union":
         branches = [_type(branch, named) for branch in definition if branch != "null"]

@@ -14,7 +14,7 @@ from tape.cli import COMMANDS, build
 
 # What takes long to import; a command brings it in when it runs, not when help is asked for.
 HEAVY = (
-    *("numba", "faust", "aiokafka", "confluent_kafka", "pyarrow", "psycopg", "httpx"),
+    *("numba", "numpy", "faust", "aiokafka", "confluent_kafka", "pyarrow", "psycopg", "httpx"),
     *("fastavro", "structlog", "prometheus_client", "jgo", "requests", "zstandard"),
 )
 
