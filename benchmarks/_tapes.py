@@ -16,7 +16,7 @@ from schemas.registry import Registry, SchemaIds
 from streams import log, topics
 from streams.config import KafkaConfig
 from streams.producer import TapeWriter
-from tape import config, stack
+from tape import clients, config, stack
 from venues.feed import Feed
 from venues.history import importer
 from venues.history.derive import Tally, derive
@@ -53,12 +53,13 @@ class BenchTape:
 def bench_tape(processors: ProcessorsConfig, partitions: int = 1) -> Iterator[BenchTape]:
     """A new tape on the stack that the settings name."""
     settings = stack.addresses(config.settings(), only=("kafka", "registry"))
-    given = settings.registry
-    registry = Registry(given.url, given.username, given.password.get_secret_value())
+    registry = clients.registry(settings)
     name = f"bench{uuid4().hex[:8]}"
     made = topics.create_tape(settings.kafka, registry, name, partitions, processors)
     try:
-        yield BenchTape(name, settings.kafka, registry, given.url, made.ids, processors, partitions)
+        yield BenchTape(
+            name, settings.kafka, registry, settings.registry.url, made.ids, processors, partitions
+        )
     finally:
         topics.delete_tape(settings.kafka, name)
 

@@ -14,6 +14,7 @@ from schemas import catalogue, rows
 from schemas.decode import Decoder
 from schemas.events import BookDelta, BookSnapshot, Clock, Configured, Event, Quote, Trade
 from streams.outputs import outputs_of
+from streams.record_batch import parse
 
 _SECOND = 1_000_000
 _IDS = {record: number for number, record in enumerate(catalogue.RECORDS, 1)}
@@ -21,6 +22,7 @@ _IDS = {record: number for number, record in enumerate(catalogue.RECORDS, 1)}
 
 def warm_up() -> None:
     """Derive a few made-up events, from bytes to bytes."""
+    parse(b"", 0)
     values = [rows.encode(event, _IDS[type(event).__name__]) for event in _events()]
     ends = np.cumsum([len(value) for value in values])
     offsets = np.arange(len(values))

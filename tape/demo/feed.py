@@ -15,9 +15,9 @@ from dataclasses import replace
 from types import FrameType
 
 from schemas.events import Clock, Event
-from schemas.registry import Registry
 from streams.producer import TapeWriter
 from tape import config
+from tape.clients import registry
 from venues.feed import Feed
 from venues.frames import Frame
 from venues.simulator.market import Market
@@ -68,10 +68,7 @@ def run(
     settings: config.Settings, stop: Stop, seconds: float, seed: int, rate: float
 ) -> Counter[str]:
     """Feed for so many seconds; the number of events written by record type."""
-    registry = settings.registry
-    ids = Registry(registry.url, registry.username, registry.password.get_secret_value()).ids(
-        settings.tape
-    )
+    ids = registry(settings).ids(settings.tape)
     writer = TapeWriter(settings.kafka, ids, settings.tape, settings.partitions)
     feed, written = Feed(), Counter[str]()
 

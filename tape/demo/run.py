@@ -15,13 +15,14 @@ from rich.live import Live
 from processors.config import VERSION
 from schemas import catalogue
 from schemas.errors import StoreError
-from schemas.registry import Registry, SchemaIds
+from schemas.registry import SchemaIds
 from sinks import verify
 from sinks.timescale import topics_of
 from streams import log, topics
 from streams.config import KafkaConfig
 from streams.replay import Report, replay
 from streams.snapshots import processed_offset
+from tape.clients import registry
 from tape.config import Settings
 from tape.demo import children, tapes, view
 from tape.demo.observe import Observer, Rate, percentile
@@ -113,10 +114,7 @@ class Demo:
     def __init__(self, settings: Settings, options: Options, folder: Path, console: Console):
         self._settings, self._options, self._folder = settings, options, folder
         self._console = console
-        registry = settings.registry
-        self._registry = Registry(
-            registry.url, registry.username, registry.password.get_secret_value()
-        )
+        self._registry = registry(settings)
         self.outcome = Outcome(
             settings.tape,
             "capture" if options.captures else f"market model, seed {options.seed}",
