@@ -2,7 +2,8 @@
 
 Frames of the market model go through the venues' parsers and the tape to a `tape worker`; a
 consumer reads the derived topics, and each event says when the frame that caused it came. The
-peer is the broker itself: records of the same size, as many, from produce to consume.
+peer is the broker itself: records of the same size, as many, from produce to consume. Beside
+both stands the least that two hops over the broker cost (`_latency_relay`).
 """
 
 import gc
@@ -42,13 +43,17 @@ def run() -> Result:
         with bench_tape(ProcessorsConfig(), _PARTITIONS) as tape:
             brokers = _broker(tape)
         with bench_tape(ProcessorsConfig(), _PARTITIONS) as tape:
-            mine = _pipeline(tape, number)
+            mine = _pipeline(tape, number, ["tape", "worker"])
+        with bench_tape(ProcessorsConfig(), _PARTITIONS) as tape:
+            relayed = _pipeline(tape, number, _relay(tape))
         peer.append(float(np.percentile(brokers, 99)))
         ours.append(float(np.percentile(mine, 99)))
         more.append(
             {
                 "ours_p50": round(float(np.percentile(mine, 50)), 3),
                 "peer_p50": round(float(np.percentile(brokers, 50)), 3),
+                "relay_p50": round(float(np.percentile(relayed, 50)), 3),
+                "relay_p99": round(float(np.percentile(relayed, 99)), 3),
                 "events": len(mine),
             }
         )
@@ -114,7 +119,14 @@ def _broker(tape: BenchTape) -> list[float]:
     return reader.stop(began + _WARM_UP_S)
 
 
-def _pipeline(tape: BenchTape, seed: int) -> list[float]:
+def _relay(tape: BenchTape) -> list[str]:
+    return [
+        "benchmarks._latency_relay", "--tape", tape.name, "--bootstrap", tape.kafka.bootstrap,
+        "--partitions", str(tape.partitions),
+    ]  # fmt: skip
+
+
+def _pipeline(tape: BenchTape, seed: int, through: list[str]) -> list[float]:
     """Frames to derived events, each in the processes that a user runs."""
     environment = {
         **os.environ,
@@ -135,7 +147,7 @@ def _pipeline(tape: BenchTape, seed: int) -> list[float]:
         return float(now_us - event.receive_time) / 1000
 
     reader = _Reader(tape, [kafka_name(tape.name, t.name) for t in catalogue.DERIVED], latency)
-    worker = start("tape", "worker")
+    worker = start(*through)
     feed = start(
         "benchmarks._latency_feed", "--tape", tape.name, "--bootstrap", tape.kafka.bootstrap,
         "--registry", tape.registry_url, "--partitions", str(tape.partitions),

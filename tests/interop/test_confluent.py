@@ -81,19 +81,20 @@ def test_what_a_tape_writer_wrote_comes_out_as_plain_dicts(stack: Stack, tape_na
     writer.write_beside("bars", b"BTC-USDT", BAR)
     writer.flush()
     read = {}
+    client = client_of(stack)
+    deserializer = AvroDeserializer(client)
     for message in consume(stack, [f"{tape_name}.tape", f"{tape_name}.bars"], 5):
-        client = SchemaRegistryClient({"url": stack.registry_url})
         schema_id = int.from_bytes(message.value()[1:5], "big")
         name = json.loads(client.get_schema(schema_id).schema_str)["name"]
-        read[name] = deserialize(client, message)
+        read[name] = deserialize(deserializer, message)
     del read["Configured"]
     assert read == AS_DICTS
 
 
 def test_every_record_of_every_topic(written: Written) -> None:
-    client = SchemaRegistryClient({"url": written.stack.registry_url})
+    deserializer = AvroDeserializer(client_of(written.stack))
     read = [
-        (message.topic(), as_json(deserialize(client, message)))
+        (message.topic(), as_json(deserialize(deserializer, message)))
         for message in consume(written.stack, written.topics, written.count)
     ]
     written.assert_equal(read)
@@ -119,6 +120,10 @@ def consume(stack: Stack, names: list[str], count: int) -> list[Message]:
     return found
 
 
-def deserialize(client: SchemaRegistryClient, message: Message) -> Any:
+def client_of(stack: Stack) -> SchemaRegistryClient:
+    return SchemaRegistryClient({"url": stack.registry_url, "timeout": 30})
+
+
+def deserialize(deserializer: AvroDeserializer, message: Message) -> Any:
     context = SerializationContext(message.topic(), MessageField.VALUE)
-    return AvroDeserializer(client)(message.value(), context)
+    return deserializer(message.value(), context)
