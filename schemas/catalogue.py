@@ -53,6 +53,7 @@ TOPICS: tuple[Topic, ...] = (
             "ModelPromoted",
             "RiskBudget",
             "Configured",
+            "VenueClock",
         ),
         key="symbol, or * for global events (written to every partition)",
         kind="input",

@@ -267,6 +267,17 @@ class Configured(Event, frozen=True, kw_only=True, gc=False):
     configuration: str
 
 
+class VenueClock(Event, frozen=True, kw_only=True, gc=False):
+    """How a venue's clock stands to the clock of the collecting machine."""
+
+    venue: str
+    event_time: int
+    receive_time: int
+    offset_us: int
+    uncertainty_us: int
+    samples: int
+
+
 class Book(Event, frozen=True, kw_only=True, gc=False):
     """Top levels and integrity of one venue's order book."""
 
@@ -379,6 +390,7 @@ EVENTS: dict[str, type[Event]] = {
     "ModelPromoted": ModelPromoted,
     "RiskBudget": RiskBudget,
     "Configured": Configured,
+    "VenueClock": VenueClock,
     "Book": Book,
     "Bar": Bar,
     "ReferencePrice": ReferencePrice,

@@ -30,6 +30,7 @@ from schemas.errors import ConfigError
 from schemas.venues import BY_NAME as VENUES
 from sinks.config import DatabaseConfig
 from streams.config import KafkaConfig, RegistryConfig, TelemetryConfig, WorkerConfig
+from venues.config import CollectorConfig
 
 PREFIX = "TAPE_"
 # Variables of that prefix which are not settings.
@@ -94,6 +95,7 @@ class Settings(BaseSettings):
     database: DatabaseConfig = DatabaseConfig()
     processors: ProcessorsConfig = ProcessorsConfig()
     worker: WorkerConfig = WorkerConfig()
+    collector: CollectorConfig = CollectorConfig()
     telemetry: TelemetryConfig = TelemetryConfig()
     stack: StackConfig = Field(default_factory=StackConfig)
 
@@ -238,6 +240,8 @@ def _variables(model: BaseModel, prefix: str) -> Iterator[tuple[str, str]]:
             yield variable, value.get_secret_value()
         elif isinstance(value, tuple):
             yield variable, json.dumps(value)
+        elif value is None:
+            continue
         else:
             yield variable, str(value)
 
