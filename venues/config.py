@@ -1,4 +1,4 @@
-"""Settings of collecting: which network, what of each symbol, when a feed counts as dead, the spool."""
+"""Settings of collecting: network, channels, when a feed counts as dead, news, the spool."""
 
 from pathlib import Path
 from typing import Annotated, Literal
