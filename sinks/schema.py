@@ -98,7 +98,7 @@ def check_sampling(schema: str, stored: Mapping[str, Stored], config: DatabaseCo
             raise ConfigError(
                 f"{schema}.{name} was sampled every {was} ms, and database.quote_interval_ms is"
                 f" {config.quote_interval_ms}: set it back, or make the table anew with"
-                f" `tape rebuild {table.table.topic}`"
+                f" `tape --tape {schema} rebuild {table.table.topic}`"
             )
 
 
@@ -176,7 +176,7 @@ def _alter(connection: Connection, schema: str, table: Table, was: list[dict[str
             raise StoreError(
                 f"{name}.{column.name} was {_words(old[column.name])} and is now"
                 f" {_words(now[column.name])}:"
-                f" make the table anew with `tape rebuild {table.topic}`"
+                f" make the table anew with `tape --tape {schema} rebuild {table.topic}`"
             )
         if column.name not in old:
             _add_column(connection, schema, table, column.name)
@@ -198,7 +198,7 @@ def _add_column(connection: Connection, schema: str, table: Table, name: str) ->
     if column.default is None:
         raise StoreError(
             f"{schema}.{table.name} lacks column {name}, whose field has no default: make the"
-            f" table anew with `tape rebuild {table.topic}`"
+            f" table anew with `tape --tape {schema} rebuild {table.topic}`"
         )
     connection.execute(
         sql.SQL("ALTER TABLE {} ADD COLUMN {} {} {} DEFAULT {}").format(

@@ -164,7 +164,7 @@ class _Session:
                 raise StoreError(
                     f"the database is at offset {state.next_offset} of {position[0]} partition"
                     f" {position[1]}, which ends at {high}: the topic was made anew; use another"
-                    f" tape, or `tape rebuild {position[0]}`"
+                    f" tape, or `tape --tape {self._sink.tape} rebuild {position[0]}`"
                 )
             if state.next_offset < low:
                 lost[position] = (state.next_offset, low)

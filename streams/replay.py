@@ -113,7 +113,8 @@ class _Partition:
         end = processed_offset(kafka, ids, tape, partition)
         if end is None:
             raise StoreError(
-                f"no worker has processed partition {partition} of tape {tape!r}: run `tape worker`"
+                f"no worker has processed partition {partition} of tape {tape}: "
+                f"run `tape --tape {tape} worker`"
             )
         self._end = end
         self._sides = {

@@ -189,7 +189,8 @@ def test_changed_type_asks_for_a_rebuild(
     )
     schema.ensure(connection, tape, config, specs=[replace(table, columns=columns)])
     with pytest.raises(
-        StoreError, match=r"trades.price was text NOT NULL and is now double .*tape rebuild tape"
+        StoreError,
+        match=r"trades.price was text NOT NULL and is now double .*tape --tape \w+ rebuild tape",
     ):
         schema.ensure(connection, tape, config)
 
@@ -199,7 +200,7 @@ def test_other_sampling_interval_asks_for_a_rebuild(
 ) -> None:
     Store.open(connection, tape, config)
     other = config.model_copy(update={"quote_interval_ms": 5})
-    with pytest.raises(ConfigError, match=r"sampled every 1000 ms.*tape rebuild tape"):
+    with pytest.raises(ConfigError, match=r"sampled every 1000 ms.*tape --tape \w+ rebuild tape"):
         Store.open(connection, tape, other)
 
 

@@ -211,7 +211,10 @@ def test_rebuild_brings_a_new_sampling_interval_into_force(
     filled: Tape, config: DatabaseConfig, connection: Connection
 ) -> None:
     wider = config.model_copy(update={"quote_interval_ms": 10_000})
-    with pytest.raises(ConfigError, match="tape rebuild tape"), running(filled, wider) as watched:
+    with (
+        pytest.raises(ConfigError, match=r"tape --tape \w+ rebuild tape"),
+        running(filled, wider) as watched,
+    ):
         until(lambda: watched.failures)
     before = len(contents(connection, filled.name)["quotes"])
     rebuild(filled, wider, "tape").run()
@@ -231,7 +234,7 @@ def test_rebuild_heals_a_table_whose_column_has_another_type(
     schema.ensure(connection, market_tape.name, config, specs=[replace(table, columns=columns)])
     market_tape.send("reference", 0, *Market(15).references(0, 10))
     with (
-        pytest.raises(StoreError, match="tape rebuild reference"),
+        pytest.raises(StoreError, match=r"tape --tape \w+ rebuild reference"),
         running(market_tape, config) as w,
     ):
         until(lambda: w.failures)

@@ -53,7 +53,7 @@ def test_the_derived_topics_are_what_a_pipeline_makes_of_the_tape(
         assert 'tape_events_in_total{record="Trade",topic="tape"}' in metrics
         assert 'tape_latency_seconds_count{topic="bars"}' in metrics
         assert 'tape_lag_events{partition="0",topic="tape"} 0.0' in metrics
-        assert worker.stop() < 5
+        worker.stop()
     tape.assert_derived_once()
 
 
@@ -69,7 +69,7 @@ def test_killed_at_any_instant_nothing_is_lost_and_nothing_is_there_twice(
     with workers(tape, tmp_path) as started:
         last = started.start(interval_s=0.2)
         started.settle()
-        assert last.stop() < 5
+        last.stop()
     tape.assert_derived_once()
 
 
