@@ -165,7 +165,7 @@ def test_replay_finds_an_event_too_many(recorded: Recorded) -> None:
 
 
 def test_replay_of_a_tape_that_no_worker_has_processed_says_so(recorded: Recorded) -> None:
-    with pytest.raises(StoreError, match="tape worker"):
+    with pytest.raises(StoreError, match=r"tape --tape \w+ worker"):
         _run(recorded)
 
 
