@@ -71,10 +71,11 @@ class Control:
 
 @dataclass(frozen=True, slots=True)
 class RateLimited:
-    """What REST answers mean: the venue wants us to wait (`until_s` from now)."""
+    """What REST answers mean: the venue wants us to wait `wait_s` from now."""
 
     wait_s: float
     banned: bool = field(default=False)
+    text: str = ""
 
 
 class Dialect(Protocol):
@@ -96,7 +97,10 @@ class Dialect(Protocol):
         """All instruments; paged answers name the next by `next_page`."""
 
     def next_page(self, request: Request, answer: bytes) -> Request | None:
-        """The request for what did not fit into an answer."""
+        """The request for what did not fit into an answer: instruments, trades, candles."""
+
+    def refusal(self, answer: bytes) -> RateLimited | str | None:
+        """Why an answer is none, also one with status 200; RateLimited: ask again later."""
 
     def time(self) -> Request:
         """The venue's clock."""
