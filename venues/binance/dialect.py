@@ -39,9 +39,9 @@ class _Market:
     path: str
     limits: Limits
     streams: int
-    """At most so many on a connection."""
+    """At most so many on a connection; futures' pages say 200 and 1,024: the lower."""
     depths: tuple[tuple[int, int], ...]
-    """(levels a side that a snapshot may have, its weight)"""
+    """(levels a side of a snapshot, its weight); of those with one weight the most levels."""
     klines: tuple[int, int]
     """(candles in an answer, its weight)"""
     info_weight: int
@@ -49,7 +49,7 @@ class _Market:
 
 
 def _limits(messages_per_s: float, rest_weight: int) -> Limits:
-    """Half of a percent of a message a second is left for pongs, which count too."""
+    """Fewer messages than the 5 and 10 allowed: pongs count too. 300 connections in 5 minutes."""
     return Limits(messages_per_s, 1.0, rest_weight, 60.0, max_age_s=86_400.0)
 
 
@@ -103,13 +103,17 @@ class _Trade(Struct):
     a: int
 
 
+class _Candle(Struct, array_like=True):
+    start: int
+
+
 _head = decoder(_Head)
 _time = decoder(_Time)
 _error = decoder(_Error)
 _trades = decoder(list[_Trade])
-_rows = decoder(list[list[msgspec.Raw]])
+_candles = decoder(list[_Candle])
 _STREAM = b'{"stream":"'
-_SYSTEM = ord("!")
+_SYSTEM = b"!"
 # Error codes that mean: not now.
 _BUSY = {-1003: 60.0, -1008: 30.0, -1001: 5.0, -1016: 30.0}
 
@@ -153,7 +157,7 @@ class BinanceDialect:
 
     def control(self, data: bytes) -> Control | None:
         """What a message says about its connection; None for market data."""
-        if data.startswith(_STREAM) and data[11] != _SYSTEM:
+        if data.startswith(_STREAM) and data[11:12] != _SYSTEM:
             return None
         try:
             head = _head(data)
@@ -180,16 +184,17 @@ class BinanceDialect:
 
     def next_page(self, request: Request, answer: bytes) -> Request | None:
         """Trades after the last of a full answer, candles after the newest of one."""
-        if "/aggTrades?" in request.url:
-            trades = _trades(answer)
-            if len(trades) < PAGE:
-                return None
-            return with_query(request, fromId=trades[-1].a + 1, startTime=None)
-        if "/klines?" in request.url:
-            rows = _rows(answer)
-            if len(rows) < self._market.klines[0]:
-                return None
-            return with_query(request, startTime=int(bytes(rows[-1][0])) + MINUTE_MS)
+        try:
+            if "/aggTrades?" in request.url:
+                trades = _trades(answer)
+                if len(trades) >= PAGE:
+                    return with_query(request, fromId=trades[-1].a + 1, startTime=None)
+            elif "/klines?" in request.url:
+                candles = _candles(answer)
+                if len(candles) >= self._market.klines[0]:
+                    return with_query(request, startTime=candles[-1].start + MINUTE_MS)
+        except msgspec.MsgspecError:
+            return None  # the parser says what is wrong with it
         return None
 
     def time(self) -> Request:

@@ -54,8 +54,15 @@ class _Answer(Struct):
 
 
 class _Paged(Struct):
-    rows: list[msgspec.Raw] = msgspec.field(name="list", default_factory=list)
     nextPageCursor: str = ""
+
+
+class _Candle(Struct, array_like=True):
+    start: int
+
+
+class _Candles(Struct):
+    rows: list[_Candle] = msgspec.field(name="list", default_factory=list)
 
 
 class _Time(Struct):
@@ -66,7 +73,7 @@ _head = decoder(_Head)
 _answer = decoder(_Answer)
 _paged = decoder(_Paged)
 _time = decoder(_Time)
-_row = decoder(list[Text])
+_candles = decoder(_Candles)
 
 
 class BybitDialect:
@@ -142,14 +149,15 @@ class BybitDialect:
 
     def next_page(self, request: Request, answer: bytes) -> Request | None:
         """What a cursor leads to; candles after the newest of a full answer."""
-        if "/instruments-info?" in request.url:
-            cursor = _paged(_answer(answer).result).nextPageCursor
-            return with_query(request, cursor=cursor) if cursor else None
-        if "/kline?" in request.url:
-            rows = _paged(_answer(answer).result).rows
-            if len(rows) < PAGE:
-                return None
-            return with_query(request, start=int(_row(rows[0])[0]) + MINUTE_MS)
+        try:
+            result = _answer(answer).result
+            if "/instruments-info?" in request.url:
+                cursor = _paged(result).nextPageCursor
+                return with_query(request, cursor=cursor) if cursor else None
+            if "/kline?" in request.url and len(candles := _candles(result).rows) >= PAGE:
+                return with_query(request, **_minutes(candles[0].start + MINUTE_MS))
+        except msgspec.MsgspecError:
+            return None  # the parser says what is wrong with it
         return None
 
     def time(self) -> Request:
@@ -175,14 +183,8 @@ class BybitDialect:
 
     def klines(self, venue_symbol: str, since_us: int) -> Request:
         """One-minute candles from the one that holds `since_us`; newest first."""
-        start = since_us // 1000 // MINUTE_MS * MINUTE_MS
-        query: dict[str, str | int] = {
-            "symbol": venue_symbol,
-            "interval": "1",
-            "start": start,
-            "limit": PAGE,
-        }
-        return self._request("kline", **query)
+        span = _minutes(since_us // 1000 // MINUTE_MS * MINUTE_MS)
+        return self._request("kline", symbol=venue_symbol, interval="1", limit=PAGE, **span)
 
     def refusal(self, answer: bytes) -> RateLimited | str | None:
         """Bybit answers with status 200 and a `retCode`."""
@@ -200,6 +202,11 @@ class BybitDialect:
         asked = urlencode({"category": self._category, **query})
         url = f"{self._endpoints.rest}/v5/market/{kind}?{asked}"
         return Request(self.venue, url, 1, self._endpoints.headers)
+
+
+def _minutes(start_ms: int) -> dict[str, int]:
+    """As many candles as an answer holds: which of more it would hold is not documented."""
+    return {"start": start_ms, "end": start_ms + PAGE * MINUTE_MS - 1}
 
 
 def _subscribe(topics: Iterable[str], number: int) -> str:

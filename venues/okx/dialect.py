@@ -72,11 +72,15 @@ class _Trade(Struct):
     tradeId: int
 
 
+class _Candle(Struct, array_like=True):
+    start: int
+
+
 _head = decoder(_Head)
 _answer = decoder(_Answer)
 _time = decoder(_Time)
 _trade = decoder(_Trade)
-_candle = decoder(list[Text])
+_candle = decoder(_Candle)
 _ARGUMENT = b'{"arg":{'
 
 
@@ -163,18 +167,21 @@ class OkxDialect:
 
     def next_page(self, request: Request, answer: bytes) -> Request | None:
         """What is older than a full answer and still newer than what was asked from."""
-        if "/market/history-trades?" in request.url:
-            full = TRADES
-        elif "/market/candles?" in request.url:
-            full = CANDLES
-        else:
+        before = query_of(request).get("before", "")
+        try:
+            if "/market/history-trades?" in request.url:
+                ids = [_trade(row).tradeId for row in _answer(answer).data]
+                full = TRADES
+            elif "/market/candles?" in request.url:
+                ids = [_candle(row).start for row in _answer(answer).data]
+                full = CANDLES
+            else:
+                return None
+        except msgspec.MsgspecError:
+            return None  # the parser says what is wrong with it
+        if len(ids) < full or not before or min(ids) <= int(before) + 1:
             return None
-        rows = _answer(answer).data
-        before = int(query_of(request).get("before", 0))
-        if len(rows) < full or not before:
-            return None
-        oldest = _trade(rows[-1]).tradeId if full == TRADES else int(_candle(rows[-1])[0])
-        return with_query(request, after=oldest) if oldest > before + 1 else None
+        return with_query(request, after=min(ids))
 
     def time(self) -> Request:
         """The venue's clock: 10 requests in 2 s."""
