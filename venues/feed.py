@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Protocol
 
 import msgspec
@@ -24,6 +25,7 @@ from venues import binance, bybit, okx
 from venues.frames import Frame
 from venues.messages import Claims, Ignored, Parsed
 from venues.news import NewsReader
+from venues.sentiment import Scorer, scorer
 from venues.symbols import Names
 from venues.tracker import Tracker
 
@@ -74,10 +76,11 @@ class Feed:
     """Makes events of frames, in the order in which the tape gets them.
 
     `ignored`: messages by (venue, kind) that are of kinds not taken. `refused`: frames that could
-    not be read; the caller takes them away.
+    not be read; the caller takes them away. `news_scorer` scores headlines; by default the lexicon.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, news_scorer: Scorer | None = None) -> None:
+        self._scorer = news_scorer or scorer()
         self._counts: Counter[tuple[str, str, str]] = Counter()
         self.ignored: Counter[tuple[str, str]] = Counter()
         self.refused: list[DeadLetter] = []
@@ -209,13 +212,22 @@ class Feed:
     def _parse_answer(self, frame: Frame) -> Parsed:
         venue = frame.venue
         if venue in NEWS_SOURCES:
-            reader = self._news.setdefault(venue, NewsReader(venue))
-            return reader.read(frame.data, frame.receive_time)
+            return self._read_news(frame)
         parse = _ANSWERS.get(venue.partition("-")[0])
         if parse is None:
             raise VenueError(f"{venue!r} is no venue that can be read (schemas/venues.py)")
         newest = self._newest(venue)
         return parse(frame.data, frame.request, self._of(venue), frame.receive_time, newest)
+
+    def _read_news(self, frame: Frame) -> Parsed:
+        reader = self._news.get(frame.venue)
+        if reader is None:
+            reader = self._news[frame.venue] = NewsReader(frame.venue, self._scorer)
+        parsed = reader.read(frame.data, frame.receive_time)
+        for reason, payload in reader.refused:
+            self._refuse(replace(frame, data=payload), reason)
+        reader.refused.clear()
+        return parsed
 
     def _newest(self, venue: str) -> int:
         """The newest event time seen of a venue on any connection; 0 for none."""
