@@ -116,4 +116,4 @@ def nearest(symbol: str, found: Mapping[str, Instrument]) -> list[str]:
         for each in found.values()
         if trades(each) and (dated or not each.kind.endswith(_DATED))
     ]
-    return difflib.get_close_matches(symbol.upper(), names, n=3, cutoff=0.5)
+    return difflib.get_close_matches(symbol.upper(), names, n=3, cutoff=0.6)
