@@ -84,6 +84,7 @@ class BybitDialect:
         connections_per_s=500 / 300,
         rest_weight=600,
         rest_window_s=5.0,
+        rest_busy=b'{"retCode":10006',
         ping=b'{"op":"ping"}',
         ping_every_s=20.0,
     )

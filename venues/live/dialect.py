@@ -57,6 +57,8 @@ class Limits:
     ping: bytes = b""
     """Text message that we send every `ping_every_s`; empty: only WebSocket pings."""
     ping_every_s: float = 20.0
+    rest_busy: bytes = b""
+    """How an answer of status 200 begins that means: too many requests; empty: none does."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,6 +94,7 @@ class OkxDialect:
         connections_per_s=3.0,
         rest_weight=20,
         rest_window_s=2.0,
+        rest_busy=b'{"code":"50011"',
         ping=b"ping",
         ping_every_s=20.0,
     )
