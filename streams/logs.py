@@ -14,6 +14,7 @@ from streams.config import TelemetryConfig
 MASK = "********"
 _SECRET_KEY = re.compile(r"passw|secret|token|api_?key|credential", re.IGNORECASE)
 _PASSWORD_IN_URL = re.compile(r"(\b[a-z][a-z0-9+.-]*://[^\s:/@]*):[^\s@/]+@", re.IGNORECASE)
+_SECRET_IN_QUERY = re.compile(r"([?&](?:auth_token|api_?key|token|signature)=)[^&\s\"']+", re.I)
 # What libraries tell at their level `info` is of no use to who runs Tape. Faust's services log
 # under the module of their class, and our transport's are such.
 _QUIET = (
@@ -106,7 +107,7 @@ def logger(name: str) -> Any:
 
 
 def mask(_logger: Any, _method: str, entry: Entry) -> Entry:
-    """Mask secrets: values of telling names, passwords in URLs."""
+    """Mask secrets: values of telling names, passwords and keys in URLs."""
     for key, value in entry.items():
         entry[key] = _masked(key, value)
     return entry
@@ -116,7 +117,8 @@ def _masked(key: str, value: Any) -> Any:
     if _SECRET_KEY.search(key):
         return MASK
     if isinstance(value, str):
-        return _PASSWORD_IN_URL.sub(rf"\1:{MASK}@", value)
+        value = _PASSWORD_IN_URL.sub(rf"\1:{MASK}@", value)
+        return _SECRET_IN_QUERY.sub(rf"\g<1>{MASK}", value)
     if isinstance(value, dict):
         return {inner: _masked(str(inner), part) for inner, part in value.items()}
     if isinstance(value, list | tuple):

@@ -25,9 +25,18 @@ class NewsConfig(Section):
     cryptopanic_key: SecretStr = SecretStr("")
     cryptopanic_api: Literal["v1", "v2"] = "v2"
     """v2: the developer API; v1: the older `posts`."""
+    cryptopanic_plan: Literal["developer", "growth", "enterprise"] = "developer"
+    """v2's plan: a part of its address."""
+    currencies: tuple[str, ...] = ()
+    """Only posts about these, as BTC; empty: all posts."""
+    poll_s: Seconds | None = None
+    """CryptoPanic is asked this often; by default as often as the plan's requests a month last."""
+    pages: Annotated[int, Field(ge=1, le=50)] = 5
+    """After an outage so many pages are read at most, back to the last post that is known."""
     fear_greed: bool = True
-    poll_s: Seconds = 30.0
-    """CryptoPanic is asked this often; the index once an hour or when it says it changes."""
+    """Ask for the index, once an hour or when it says it changes."""
+    fear_greed_days: Annotated[int, Field(ge=0)] = 2
+    """Days of the index that are read at the start; 0: all there are."""
     sentiment: str = "lexicon"
     """Method that scores a headline on arrival (`venues/sentiment`)."""
 
@@ -65,5 +74,8 @@ class CollectorConfig(Section):
     """The venues' instrument lists are read again this often; changes go onto the tape."""
     clock_s: Seconds = 30.0
     """Each venue's clock is compared this often."""
+    look_back_s: Seconds = 600.0
+    """After a stop no longer than this, trades and candles that were missed are fetched; and so
+    long a venue that refuses them is asked again."""
     news: NewsConfig = NewsConfig()
     spool: SpoolConfig = SpoolConfig()

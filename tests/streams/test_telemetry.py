@@ -83,13 +83,15 @@ def test_logs_are_json_lines_without_secrets(capsys: pytest.CaptureFixture[str])
         "connected", password="hidden", url="postgresql://ada:hidden@host/db", kafka={"token": "x"}
     )
     logging.getLogger("another").warning("of a library, %s", "http://ada:hidden@host")
-    first, second = (json.loads(line) for line in capsys.readouterr().err.splitlines())
+    logging.getLogger("another").warning("GET https://host/?auth_token=hidden&page=2")
+    first, second, third = (json.loads(line) for line in capsys.readouterr().err.splitlines())
     assert first["event"] == "connected"
     assert first["component"] == "worker"
     assert first["level"] == "info"
     assert first["password"] == first["kafka"]["token"] == logs.MASK
     assert first["url"] == f"postgresql://ada:{logs.MASK}@host/db"
     assert second["event"] == f"of a library, http://ada:{logs.MASK}@host"
+    assert third["event"] == f"GET https://host/?auth_token={logs.MASK}&page=2"
 
 
 @pytest.mark.usefixtures("plain_logging")
