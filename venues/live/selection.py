@@ -53,11 +53,19 @@ def select(listed: Mapping[str, Iterable[Instrument]], symbols: Sequence[str]) -
         for symbol in dict.fromkeys(symbols)
         if not _trading(found, symbol)
     ]
-    chosen = {
-        venue: tuple(found[each] for each in dict.fromkeys(symbols) if _trading(found, each))
-        for venue, found in known.items()
-    }
+    chosen = {venue: _of(found, symbols) for venue, found in known.items()}
     return Selection(chosen, tuple(warnings))
+
+
+def select_of(
+    venue: str, listed: Iterable[Instrument], symbols: Sequence[str]
+) -> tuple[Instrument, ...]:
+    """Those of the symbols that one venue trades now, in the symbols' order; none is no error."""
+    return _of(_by_symbol(venue, listed), symbols)
+
+
+def _of(found: Mapping[str, Instrument], symbols: Sequence[str]) -> tuple[Instrument, ...]:
+    return tuple(found[each] for each in dict.fromkeys(symbols) if _trading(found, each))
 
 
 def _by_symbol(venue: str, instruments: Iterable[Instrument]) -> dict[str, Instrument]:

@@ -5,7 +5,7 @@ import pytest
 from schemas.errors import ConfigError
 from schemas.events import Instrument
 from tests.venues.live.listings import instrument
-from venues.live.selection import Selection, select
+from venues.live.selection import Selection, select, select_of
 
 
 def listed(
@@ -110,3 +110,9 @@ def test_a_venue_that_has_none_of_the_symbols_is_refused_with_its_nearest() -> N
         "binance-coinm trades none of BTC-USDT, ETH-USDT; nearest that trade there: BTC-USD" in said
     )
     assert "okx-spot" not in said
+
+
+def test_of_one_venue_what_trades_is_chosen_and_nothing_is_no_error() -> None:
+    both = [instrument("okx-swap", "BTC-USDT"), instrument("okx-inverse", "BTC-USD")]
+    assert select_of("okx-swap", both, ["BTC-USD", "BTC-USDT", "X-Y"]) == (both[0],)
+    assert select_of("okx-swap", both, ["BTC-USD"]) == ()
