@@ -26,6 +26,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "topics": ("topics", "The tape"),
     "configure": ("configure", "The tape"),
     "schemas": ("schemas", "The tape"),
+    "collect": ("collect", "Processes"),
     "worker": ("worker", "Processes"),
     "sink": ("sink", "Processes"),
     "replay": ("replay", "Proofs"),

@@ -38,21 +38,32 @@ class _Book:
     """The venue's sequence may go back, so what goes back is not merely old."""
     streamed: bool = False
     """A stream of it was seen, whose sequences are what counts."""
+    jumped: tuple[int, int] = (0, -1)
+    """Sequences, from and to, that the live book passed at once by a snapshot that was ahead."""
     recent: deque[int] = field(default_factory=lambda: deque(maxlen=REMEMBER))
 
 
 class Tracker:
-    """Follows every book; gives the events in the order in which the tape gets them."""
+    """Follows every book; gives the events in the order in which the tape gets them.
 
-    def __init__(self) -> None:
+    `keep_stale`: what is not newer than its book goes out too (an import leaves nothing out).
+    """
+
+    def __init__(self, keep_stale: bool = True) -> None:
+        self._keep_stale = keep_stale
         self._books: dict[Key, _Book] = {}
         self._unknown: set[Key] = set()
         self.stale = 0
-        """Deltas that were not newer than their book."""
+        """Deltas and snapshots that were not newer than their book."""
 
     def wants_snapshot(self) -> set[Key]:
         """(venue, symbol) of the books that only a snapshot makes known."""
         return set(self._unknown)
+
+    def held(self, venue: str, symbol: str) -> int:
+        """How many deltas wait for a snapshot of this book."""
+        book = self._books.get((venue, symbol))
+        return len(book.held) if book is not None and book.held else 0
 
     def follows(self, delta: BookDelta) -> bool:
         """Whether a delta is the next one of a live book, which then has it; else nothing is done.
@@ -96,17 +107,29 @@ class Tracker:
         return True
 
     def snapshot(self, snapshot: BookSnapshot, out: list[Event]) -> None:
-        """Begin a book anew by a snapshot of its stream, then follow what was held for it."""
+        """Begin a book anew by a snapshot of its stream, then follow what was held for it.
+
+        One that the live book has passed already is stale: a second connection, which takes over
+        without a gap, begins with a snapshot too.
+        """
         book = self._book(snapshot.venue, snapshot.symbol)
         book.streamed = True
+        if book.live and self._passed(book, snapshot.sequence):
+            self.stale += 1
+            if self._keep_stale:
+                out.append(snapshot)
+            return
         self._begin(book, snapshot, out)
 
     def _begin(self, book: _Book, snapshot: BookSnapshot, out: list[Event]) -> None:
         out.append(snapshot)
         held, book.held = book.held or [], None
         usable = not held or self._bridges(book, snapshot.sequence, held)
+        ahead = book.live and snapshot.sequence > book.sequence
+        book.jumped = (book.sequence, snapshot.sequence) if ahead else (0, -1)
         book.live, book.sequence = True, snapshot.sequence
-        book.recent.clear()
+        if not ahead:
+            book.recent.clear()
         book.recent.append(snapshot.sequence)
         self._unknown.discard((book.venue, book.symbol))
         if book.broken and usable:
@@ -146,7 +169,8 @@ class Tracker:
         """A delta that is not simply the next one, on a live book."""
         if self._old(book, delta):
             self.stale += 1
-            out.append(delta)
+            if self._keep_stale:
+                out.append(delta)
         elif delta.previous_sequence <= book.sequence < delta.sequence:
             book.sequence = delta.sequence
             book.recent.append(delta.sequence)
@@ -156,10 +180,18 @@ class Tracker:
             self._lose(book)
             self._wait(book, delta, out)
 
+    def _passed(self, book: _Book, sequence: int) -> bool:
+        """Whether a live book was at this sequence lately; 1 is Bybit's restart."""
+        if book.strict:
+            return sequence in book.recent and sequence > 0
+        return 1 < sequence <= book.sequence <= sequence + REMEMBER
+
     def _old(self, book: _Book, delta: BookDelta) -> bool:
         if delta.sequence > book.sequence:
             return False
-        return not book.strict or delta.sequence in book.recent
+        if not book.strict or delta.sequence in book.recent:
+            return True
+        return book.jumped[0] < delta.sequence <= book.jumped[1]
 
     def _lose(self, book: _Book) -> None:
         book.live, book.broken, book.sequence = False, True, -1

@@ -1,0 +1,188 @@
+"""`tape collect`: the venues' markets and the news onto the tape, kept true."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from schemas.errors import ConfigError, StoreError
+from tape import clients, config
+from tape.stack.addresses import addresses
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from streams.drops import ByInstrument
+    from streams.spooling import SpoolingWriter
+    from tape.config import Settings
+    from venues.live.measures import Summary
+    from venues.live.tail import Tail
+
+# On a terminal and elsewhere, seconds between lines that say how it goes.
+_LINE_S, _LOG_LINE_S = 10.0, 60.0
+
+
+def command(
+    venues: Annotated[
+        str, typer.Option(help="Venues, e.g. binance-spot,okx-swap (setting `venues`).")
+    ] = "",
+    symbols: Annotated[
+        str, typer.Option(help="Canonical symbols, e.g. BTC-USDT (setting `symbols`).")
+    ] = "",
+    address: Annotated[
+        str, typer.Option(help="One address for all venues: a simulator's (`tape sim`).")
+    ] = "",
+    seconds: Annotated[
+        float, typer.Option(help="End after so long; 0: at Ctrl-C or SIGTERM.", min=0.0)
+    ] = 0.0,
+    name: Annotated[
+        str, typer.Option(help="This collector's name in metrics, logs and spool.")
+    ] = "collector",
+) -> None:
+    """Collect the venues' markets, news and index onto the tape, until Ctrl-C or SIGTERM.
+
+    Connections are kept and replaced before a venue cuts them; books are healed, missed trades
+    and candles are fetched, duplicates left out. While Kafka is away all waits on disk. After a
+    crash it goes on where the tape ends. Two collectors of the same venues may run at once, each
+    with a --name of its own: every event takes effect once. docs/collect.md tells more.
+
+    Serves /metrics, /healthz and /readyz (telemetry.port; by default a free one, which the first
+    log line names). The settings are `collector.*`: `tape config show`.
+
+    Example: `tape sim` in one terminal, `tape collect --address http://127.0.0.1:19443` in another
+    """
+    settings = _settings(venues, symbols, address)
+
+    import asyncio
+
+    from streams import logs
+    from streams.telemetry import Metrics, Server
+    from venues.live.collector import Collector, Parts
+    from venues.live.measures import CollectorMetrics, Summary
+
+    logs.set_up(settings.telemetry, component="collector", collector=name, tape=settings.tape)
+    log = logs.logger("tape.collect")
+    metrics = Metrics("collector", settings.tape)
+    server = Server(settings.telemetry, metrics)
+    log.info("serving", metrics=f"{server.address}/metrics", kafka=settings.kafka.bootstrap)
+
+    async def run() -> None:
+        running: list[Collector] = []
+
+        def on_dropped(counts: "ByInstrument") -> None:
+            for collector in running:
+                collector.dropped(counts)
+
+        writer, tail = _open(settings, name, on_dropped)
+        parts = Parts(settings.collector, settings.venues, settings.symbols, writer, metrics.health)
+        collector = Collector(parts, tail)
+        running.append(collector)
+        CollectorMetrics(metrics.registry, collector, writer, name)
+        telling = asyncio.create_task(_tell(Summary(collector, writer)))
+        _stop_at_signals(collector.stop)
+        if seconds:
+            asyncio.get_running_loop().call_later(seconds, collector.stop)
+        try:
+            await collector.run()
+        finally:
+            telling.cancel()
+            unacknowledged = writer.flush()
+            log.info(
+                "ended", written=writer.written, spooled=writer.spooled.records,
+                unacknowledged=unacknowledged, dropped=writer.dropped,
+            )  # fmt: skip
+            writer.close()
+            server.close()
+
+    asyncio.run(run())
+
+
+def _settings(venues: str, symbols: str, address: str) -> "Settings":
+    """The settings with the options in; ConfigError, with the nearest names, for wrong ones."""
+    from venues.live.endpoints import base_address, require_venue
+
+    settings = config.settings()
+    update: dict[str, object] = {}
+    if venues:
+        update["venues"] = _listed(venues)
+    if symbols:
+        update["symbols"] = tuple(symbol.upper() for symbol in _listed(symbols))
+    if address:
+        update["collector"] = settings.collector.model_copy(
+            update={"address": base_address(address)}
+        )
+    settings = addresses(settings.model_copy(update=update), only=("kafka", "registry"))
+    for venue in settings.venues:
+        require_venue(venue)
+    if not settings.venues or not settings.symbols:
+        raise ConfigError("nothing to collect: set `venues` and `symbols`")
+    return settings
+
+
+def _listed(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def _open(
+    settings: "Settings", name: str, on_dropped: "Callable[[ByInstrument], None]"
+) -> "tuple[SpoolingWriter, Tail]":
+    """The writer onto the tape, and what the tape already holds.
+
+    While Kafka is away, only a collector that has run before can start: its spool's folder
+    knows how many partitions the tape has.
+    """
+    from streams.logs import logger
+    from streams.spooling import SpoolingWriter
+    from streams.topics import create_tape
+    from venues.live import tail
+
+    spool = settings.collector.spool
+    folder = (spool.folder or settings.stack.home / "spool") / name
+    known = folder / f"{settings.tape}.partitions"
+    registry, found = clients.registry(settings), tail.Tail()
+    try:
+        made = create_tape(
+            settings.kafka, registry, settings.tape, settings.partitions, settings.processors
+        )
+        ids, partitions = made.ids, made.partitions
+        found = tail.read(settings.kafka, ids, settings.tape, partitions)
+        folder.mkdir(parents=True, exist_ok=True)
+        known.write_text(str(partitions))
+    except StoreError as error:
+        if not known.is_file():
+            raise
+        ids, partitions = registry.ids(settings.tape), int(known.read_text())
+        logger("tape.collect").warning(
+            "kafka_away", error=str(error), note="spooling; nothing before this start is fetched"
+        )
+    writer = SpoolingWriter(
+        settings.kafka,
+        ids,
+        settings.tape,
+        partitions,
+        folder,
+        spool.max_mb << 20,
+        spool.fsync_s,
+        on_dropped,
+    )
+    return writer, found
+
+
+async def _tell(summary: "Summary") -> None:
+    """Say now and then how it goes: often where a person looks."""
+    import asyncio
+    import sys
+
+    from streams.logs import logger
+
+    log = logger("tape.collect")
+    while True:
+        await asyncio.sleep(_LINE_S if sys.stderr.isatty() else _LOG_LINE_S)
+        log.info("collected", **summary.take())
+
+
+def _stop_at_signals(stop: "Callable[[], None]") -> None:
+    import asyncio
+    import signal
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop)

@@ -1,0 +1,135 @@
+"""Trades that a venue names without an order (Bybit): told apart by their names.
+
+What is missing cannot be seen, so after an interruption trades are held until the venue was asked.
+"""
+
+from collections import deque
+from collections.abc import Iterable
+
+from schemas.events import Trade
+from venues.live.duplicates import HOLD_COUNT, HOLD_US, QUIET_US, REORDER_US
+
+# Names remembered of an instrument; the venue's answers go back by 1,000 trades.
+REMEMBER = 8_192
+_FOREVER = 2**63 - 1
+
+
+class NamedTrades:
+    """Trades of an instrument whose ids say nothing of their order."""
+
+    def __init__(self) -> None:
+        self.duplicates = 0
+        self.newest = 0
+        self._order: deque[str] = deque()
+        self._names: set[str] = set()
+        self._held: list[Trade] = []
+        self._held_since_us = 0
+        self._since = 0
+        self._interrupted = False
+        self._waiting = False
+        self._resumed_us = 0
+        self._losses = 0
+        self._asked = 0
+
+    def seed(self, trades: Iterable[Trade]) -> None:
+        """Go on after trades that are on the tape already."""
+        for trade in sorted(trades, key=_time):
+            self._note(trade)
+        if self.newest:
+            self.lost()
+
+    def follows(self, trade: Trade) -> bool:
+        """Whether a trade is new and none waits."""
+        if self._waiting or trade.trade_id in self._names:
+            return False
+        self._note(trade)
+        return True
+
+    def take(self, trade: Trade) -> list[Trade]:
+        """The trades to write now because of one that was received."""
+        if trade.trade_id in self._names:
+            self.duplicates += 1
+            return []
+        self._note(trade)
+        if not self._waiting:
+            return [trade]
+        self._held.append(trade)
+        if self._held_since_us == 0:
+            self._held_since_us = trade.receive_time
+        return self._release() if len(self._held) > HOLD_COUNT else []
+
+    def fetched(self, trades: Iterable[Trade]) -> list[Trade]:
+        """Those of an answer that were missed, in the order of their times."""
+        # With a live one held, the stream itself brings what comes after it.
+        until = self._held[0].event_time if self._held else _FOREVER
+        new: list[Trade] = []
+        for trade in sorted(reversed(list(trades)), key=_time):
+            known = trade.trade_id in self._names
+            if not known and self._since <= trade.event_time <= until:
+                self._note(trade)
+                new.append(trade)
+        return new
+
+    def lost(self) -> None:
+        """The stream was interrupted: trades may be missing after the newest."""
+        if not self._interrupted:
+            self._interrupted, self._since = True, self.newest
+        self._waiting, self._resumed_us = True, 0
+        self._losses += 1
+
+    def resumed(self, now_us: int) -> None:
+        """The stream goes on."""
+        self._resumed_us = now_us
+
+    def wants(self, now_us: int) -> bool:
+        """Whether an interruption is over: trades came again, or none for a while."""
+        if not self._interrupted or not self._resumed_us:
+            return False
+        if self._held:
+            return now_us - self._held_since_us >= REORDER_US
+        return now_us - self._resumed_us >= QUIET_US
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is held or in doubt."""
+        return not (self._held or self._interrupted)
+
+    @property
+    def complete(self) -> bool:
+        """Never: names do not tell."""
+        return False
+
+    def ask(self) -> tuple[str, int]:
+        """From the newest trade before the interruption on."""
+        self._asked = self._losses
+        return (self._order[-1] if self._order else "", self._since or self.newest)
+
+    def expired(self, now_us: int) -> list[Trade]:
+        """Held trades that have waited long enough; what was missed may still come."""
+        if not self._held or now_us - self._held_since_us < HOLD_US:
+            return []
+        self._waiting = False
+        return self._release()
+
+    def settle(self) -> tuple[list[Trade], list[tuple[int, int]]]:
+        """What was held; what the venue lacks cannot be told by names."""
+        if self._asked != self._losses:
+            return [], []
+        self._interrupted = self._waiting = False
+        self._since = 0
+        return self._release(), []
+
+    def _note(self, trade: Trade) -> None:
+        self._names.add(trade.trade_id)
+        self._order.append(trade.trade_id)
+        if len(self._order) > REMEMBER:
+            self._names.discard(self._order.popleft())
+        self.newest = max(self.newest, trade.event_time)
+
+    def _release(self) -> list[Trade]:
+        out, self._held, self._held_since_us = self._held, [], 0
+        return out
+
+
+def _time(trade: Trade) -> int:
+    return trade.event_time
