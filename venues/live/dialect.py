@@ -80,20 +80,24 @@ class RateLimited:
     text: str = ""
 
 
-class Dialect(Protocol):
-    """One venue of one exchange, at one address."""
+class Speech(Protocol):
+    """What a connection must know of its venue."""
 
     venue: str
     limits: Limits
-
-    def plans(self, instruments: Sequence[Instrument], channels: Sequence[Channel]) -> list[Plan]:
-        """Connections for these instruments, spread within the venue's limits."""
 
     def control(self, data: bytes) -> Control | None:
         """What a message says about its connection; None for market data (checked fast)."""
 
     def resubscribe_book(self, subscription: Subscription) -> tuple[bytes, ...]:
         """Messages that make the stream send the book whole again; none: ask by `book`."""
+
+
+class Dialect(Speech, Protocol):
+    """One venue of one exchange, at one address."""
+
+    def plans(self, instruments: Sequence[Instrument], channels: Sequence[Channel]) -> list[Plan]:
+        """Connections for these instruments, spread within the venue's limits."""
 
     def instruments(self) -> list[Request]:
         """All instruments; paged answers name the next by `next_page`."""
