@@ -5,9 +5,10 @@ from itertools import islice
 
 import numpy as np
 
+from venues.sentiment import scorer
 from venues.simulator.engine import random_for
 from venues.simulator.market import DEFAULT_START_US, Market
-from venues.simulator.news import BAD, GOOD, Newsroom, kicks, post
+from venues.simulator.news import BAD, GOOD, NEUTRAL, Newsroom, kicks, post
 
 HOUR_US = 3_600_000_000
 
@@ -68,3 +69,11 @@ def test_frames_carry_each_headline_once_and_after_its_publication() -> None:
     assert all(frame.request.startswith("https://cryptopanic.com/") for frame in frames)
     ids = [json.loads(frame.data)["results"][0]["id"] for frame in frames]
     assert ids == sorted(set(ids))
+
+
+def test_headlines_say_in_words_what_they_do_to_the_price() -> None:
+    score = scorer().score
+    for lines, sign in ((GOOD, 1), (BAD, -1), (NEUTRAL, 0)):
+        for line in lines:
+            found = score(line.format(name="Bitcoin"), None)
+            assert (found > 0.05) - (found < -0.05) == sign, line
