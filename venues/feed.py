@@ -77,9 +77,11 @@ class Feed:
 
     `ignored`: messages by (venue, kind) that are of kinds not taken. `refused`: frames that could
     not be read; the caller takes them away. `news_scorer` scores headlines; by default the lexicon.
+    `keep_stale`: book events that are not newer than their book go out too; a collector, whose
+    connections overlap, leaves them out.
     """
 
-    def __init__(self, news_scorer: Scorer | None = None) -> None:
+    def __init__(self, news_scorer: Scorer | None = None, keep_stale: bool = True) -> None:
         self._scorer = news_scorer or scorer()
         self._counts: Counter[tuple[str, str, str]] = Counter()
         self.ignored: Counter[tuple[str, str]] = Counter()
@@ -88,21 +90,46 @@ class Feed:
         self._claims = Claims()
         self._connections: dict[tuple[str, str], _Connection] = {}
         self._news: dict[str, NewsReader] = {}
-        self._tracker = Tracker()
+        self._tracker = Tracker(keep_stale)
 
     @property
     def counts(self) -> Counter[tuple[str, str, str]]:
         """Events given so far by (venue, symbol, record), counted up at each call."""
         found = Counter(self._counts)
-        for connection in self._connections.values():
-            for (venue, symbol), kinds in connection.seen.items():
-                for kind, number in kinds.items():
+        # Copies: metrics are read by a thread of their own.
+        for connection in list(self._connections.values()):
+            for (venue, symbol), kinds in list(connection.seen.items()):
+                for kind, number in list(kinds.items()):
                     found[venue, symbol, kind.__name__] += number
         return found
 
     def wants_snapshot(self) -> set[tuple[str, str]]:
         """(venue, symbol) of the books that are unknown until a snapshot comes."""
         return self._tracker.wants_snapshot()
+
+    @property
+    def stale(self) -> int:
+        """Book events that were not newer than their book."""
+        return self._tracker.stale
+
+    def held(self, venue: str, symbol: str) -> int:
+        """How many deltas wait for a snapshot of this book."""
+        return self._tracker.held(venue, symbol)
+
+    def lose(self, status: FeedStatus) -> list[Event]:
+        """A LOST that the caller knows of: the status, and the book is unknown if it is its."""
+        if status.channel in ("*", "book"):
+            self._tracker.lose(status)
+        self._count([status])
+        return [status]
+
+    def disconnect(self, venue: str, connection: str) -> None:
+        """Forget a connection that is closed; its name does not come again."""
+        closed = self._connections.pop((venue, connection), None)
+        if closed is not None:
+            for (of, symbol), kinds in closed.seen.items():
+                for kind, number in kinds.items():
+                    self._counts[of, symbol, kind.__name__] += number
 
     def receive(self, frame: Frame) -> list[Event]:
         """The events of a frame; none for one that is ignored (counted) or refused."""
@@ -216,7 +243,7 @@ class Feed:
         parse = _ANSWERS.get(venue.partition("-")[0])
         if parse is None:
             raise VenueError(f"{venue!r} is no venue that can be read (schemas/venues.py)")
-        newest = self._newest(venue)
+        newest = self.newest(venue)
         return parse(frame.data, frame.request, self._of(venue), frame.receive_time, newest)
 
     def _read_news(self, frame: Frame) -> Parsed:
@@ -229,9 +256,9 @@ class Feed:
         reader.refused.clear()
         return parsed
 
-    def _newest(self, venue: str) -> int:
+    def newest(self, venue: str) -> int:
         """The newest event time seen of a venue on any connection; 0 for none."""
-        times = (c.newest for c in self._connections.values() if c.venue == venue)
+        times = (c.newest for c in list(self._connections.values()) if c.venue == venue)
         return max(times, default=0)
 
     def _count(self, events: list[Any]) -> None:

@@ -23,7 +23,7 @@ from venues.live.limits import Attempts
 from venues.live.news import pollers
 from venues.live.pulses import pulse
 from venues.live.rest import Rest
-from venues.live.selection import select, trades
+from venues.live.selection import select, select_of
 from venues.live.session import Session
 from venues.live.tail import Tail
 from venues.sentiment import scorer
@@ -164,10 +164,7 @@ class Collector:
         self.sessions[venue].start(chosen, lambda listed: self._choose(venue, listed), self._tail)
 
     def _choose(self, venue: str, found: Sequence[Instrument]) -> Sequence[Instrument]:
-        """Those of our symbols that one venue trades; none at all is no error here."""
-        there = {each.symbol for each in found if trades(each)}
-        symbols = [symbol for symbol in self._parts.symbols if symbol in there]
-        return select({venue: found}, symbols).instruments[venue] if symbols else ()
+        return select_of(venue, found, self._parts.symbols)
 
     async def _tick(self) -> None:
         """Look after what waits, and say how we are."""
