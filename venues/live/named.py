@@ -100,9 +100,9 @@ class NamedTrades:
         return False
 
     def ask(self) -> tuple[str, int]:
-        """From the newest trade before the interruption on."""
+        """From the time of the newest trade before the interruption on."""
         self._asked = self._losses
-        return (self._order[-1] if self._order else "", self._since or self.newest)
+        return "", self._since or self.newest
 
     def expired(self, now_us: int) -> list[Trade]:
         """Held trades that have waited long enough; what was missed may still come."""

@@ -1,0 +1,69 @@
+"""Named trades: each once; after a loss they wait for what was missed."""
+
+from schemas.events import Trade
+from tests.venues.live.trades import ids, trade
+from venues.live.duplicates import HOLD_US, QUIET_US, REORDER_US
+from venues.live.named import REMEMBER, NamedTrades
+
+
+def receive(order: NamedTrades, *trades: Trade) -> list[str]:
+    out: list[Trade] = []
+    for each in trades:
+        out += [each] if order.follows(each) else order.take(each)
+    return ids(out)
+
+
+def test_repeated_names_are_left_out_and_counted() -> None:
+    order = NamedTrades()
+    assert receive(order, trade("a", 1), trade("b", 2), trade("a", 1)) == ["a", "b"]
+    assert order.duplicates == 1
+
+
+def test_after_a_loss_live_trades_wait_for_those_that_were_missed() -> None:
+    order = NamedTrades()
+    receive(order, trade("a", 1))
+    order.lost()
+    order.resumed(1)
+    assert receive(order, trade("d", 4, receive_time=10)) == []
+    assert not order.wants(10)
+    assert order.wants(10 + REORDER_US)
+    assert order.ask() == ("", 1)
+    answer = [trade("e", 5), trade("d", 4), trade("c", 2), trade("b", 2), trade("a", 1)]
+    assert ids(order.fetched(answer)) == ["b", "c"]
+    assert ids(order.settle()[0]) == ["d"]
+    assert order.idle
+    assert receive(order, trade("e", 5)) == ["e"]
+
+
+def test_a_quiet_market_is_asked_too() -> None:
+    order = NamedTrades()
+    receive(order, trade("a", 1))
+    order.lost()
+    assert not order.wants(10**9)
+    order.resumed(5)
+    assert order.wants(5 + QUIET_US)
+    assert ids(order.fetched([trade("b", 2)])) == ["b"]
+
+
+def test_trades_wait_no_longer_than_the_bound() -> None:
+    order = NamedTrades()
+    order.lost()
+    order.resumed(1)
+    receive(order, trade("a", 1, receive_time=10))
+    assert ids(order.expired(10 + HOLD_US)) == ["a"]
+    assert receive(order, trade("b", 2)) == ["b"]
+    assert order.wants(10 + HOLD_US + QUIET_US)
+
+
+def test_what_was_before_the_loss_is_not_written_again_when_its_name_is_forgotten() -> None:
+    order = NamedTrades()
+    receive(order, *(trade(f"n{n}", n + 1) for n in range(REMEMBER + 5)))
+    order.lost()
+    assert order.fetched([trade("n1", 2)]) == []
+
+
+def test_it_goes_on_after_what_the_tape_holds() -> None:
+    order = NamedTrades()
+    order.seed([trade("b", 2), trade("a", 1)])
+    order.resumed(1)
+    assert ids(order.fetched([trade("c", 3), trade("b", 2)])) == ["c"]
