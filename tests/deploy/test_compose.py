@@ -22,7 +22,7 @@ DOCKERFILE = (ROOT / "deploy/docker/Dockerfile").read_text()
 
 def test_the_whole_system_is_there() -> None:
     assert {"kafka", "registry", "timescaledb", "prometheus", "grafana"} <= set(SERVICES)
-    assert {"worker", "sink"} <= set(OURS)
+    assert {"collector", "worker", "sink"} <= set(OURS)
 
 
 @pytest.mark.parametrize("name", SERVICES)
