@@ -1,10 +1,11 @@
 """How far labels are TextBlob's polarity; runs in an environment of its own.
 
-Standard input: JSON, a list of [class, polarity, title, text]. Prints one JSON object.
+Argument: a JSON file, a list of [class, polarity, title, text]. Prints one JSON object.
 """
 
 import json
 import sys
+from pathlib import Path
 
 from textblob import TextBlob
 
@@ -15,7 +16,7 @@ def _class(polarity: float) -> str:
 
 def main() -> None:
     """Compare the labels with what TextBlob says of the texts, and of the titles."""
-    rows = json.load(sys.stdin)
+    rows = json.loads(Path(sys.argv[1]).read_text())
     found = {}
     for name, place in (("title", 2), ("text", 3)):
         polarities = [TextBlob(row[place]).sentiment.polarity for row in rows]

@@ -16,8 +16,7 @@ import gzip
 import hashlib
 import json
 import os
-import subprocess
-import sys
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -27,7 +26,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.harness import Result, compare, last_json, versions
+from benchmarks.harness import Result, compare, isolated, versions
 from schemas.errors import ConfigError
 from venues.sentiment import method, scorer
 
@@ -175,15 +174,12 @@ def _vader() -> Score:
 
 def _textblob(headlines: Sequence[Headline]) -> dict[str, dict[str, float]]:
     """How many labels are what TextBlob says, of the title and of the text."""
-    python = f"{sys.version_info.major}.{sys.version_info.minor}"
-    command = ["uv", "run", "--quiet", "--isolated", "--no-project", "--python", python]
-    command += ["--with", _TEXTBLOB, "python"]
-    command.append(str(Path(__file__).with_name("_sentiment_textblob.py")))
     rows = [(one.label, one.polarity, one.title, one.text) for one in headlines]
-    done = subprocess.run(
-        command, check=False, capture_output=True, text=True, input=json.dumps(rows)
-    )
-    return last_json(done, _TEXTBLOB)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "headlines.json"
+        path.write_text(json.dumps(rows))
+        script = Path(__file__).with_name("_sentiment_textblob.py")
+        return isolated(script, _TEXTBLOB, str(path))
 
 
 def _speed(score: Score, headlines: Sequence[Headline]) -> int:

@@ -18,7 +18,6 @@ from venues.feed import Feed
 from venues.frames import Frame
 from venues.live import news
 from venues.live.backoff import Backoff
-from venues.live.dialect import Limits
 from venues.live.news import CryptoPanic, FearGreed, Poller, pollers
 from venues.live.rest import Rest
 
@@ -118,13 +117,6 @@ async def running(**settings: Any) -> AsyncIterator[Run]:
             yield Run(service, rest, config)
     finally:
         await runner.cleanup()
-
-
-@pytest.fixture(autouse=True)
-def _fast(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The service's limit of a request a second is the client's business, and slow."""
-    fast = Limits(1.0, 1.0, rest_weight=100, rest_window_s=0.05)
-    monkeypatch.setattr(CryptoPanic, "limits", fast)
 
 
 def test_both_apis_are_asked_at_their_addresses() -> None:
