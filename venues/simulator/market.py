@@ -86,9 +86,18 @@ class Market:
 
     def frames(self) -> Iterator[Frame]:
         """Every frame from the start on, by receive time; each call begins anew."""
-        run = _Run(self)
+        for second in self.seconds():
+            yield from second
+
+    def seconds(self, books_at_once: bool = False) -> Iterator[list[Frame]]:
+        """The same frames, a second at a time; each call begins anew.
+
+        With `books_at_once` Binance's first depth answers are of the very start, for a server that
+        has to know its books before it is asked; else a client asks for them a second later.
+        """
+        run = _Run(self, books_at_once)
         while True:
-            yield from run.second()
+            yield run.second()
 
 
 @dataclass(slots=True)
@@ -105,8 +114,9 @@ class _Venue:
 class _Run:
     """The state of one pass over the market; makes a second of frames at a time."""
 
-    def __init__(self, market: Market) -> None:
+    def __init__(self, market: Market, books_at_once: bool) -> None:
         self._market = market
+        self._books_at_once = books_at_once
         self._engine = market.engine()
         self._elapsed = 0
         self._pending: list[Frame] = []
@@ -143,6 +153,9 @@ class _Run:
             start = self._market.start_us
             for venue, books in zip(self._venues, self._engine.books, strict=True):
                 venue.wire.opening(books, start)
+                if self._books_at_once and venue.name.startswith("binance"):
+                    for index, book in enumerate(books):
+                        venue.wire.snapshot(index, book, start)
         happened = self._engine.second()
         self._elapsed += 1
         pending = self._pending
@@ -173,8 +186,8 @@ class _Run:
 
     def _asks_snapshot(self, venue: _Venue) -> bool:
         every = self._market.snapshot_every_seconds
-        first = self._elapsed == 1 and venue.name.startswith("binance")
-        return first or (every > 0 and self._elapsed % every == 0)
+        asks_first = not self._books_at_once and venue.name.startswith("binance")
+        return (asks_first and self._elapsed == 1) or (every > 0 and self._elapsed % every == 0)
 
     def _second(self, number: int, index: int, happened: Happened) -> Second:
         """Index: mean of the spot venues; mark: the index and the slow part of the basis."""

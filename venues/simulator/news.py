@@ -67,20 +67,27 @@ class Headline:
 class Newsroom:
     """Headlines as a Poisson process."""
 
-    def __init__(self, random: np.random.Generator, bases: list[str], per_hour: float) -> None:
+    def __init__(
+        self,
+        random: np.random.Generator,
+        bases: list[str],
+        per_hour: float,
+        last_id: int = 21_000_000,
+    ) -> None:
         self._random = random
         self._bases = bases
         self._per_hour = per_hour
-        self._last_id = 21_000_000
+        self._last_id = last_id
 
     def headlines(self, start_us: int, end_us: int) -> list[Headline]:
         """What is published in [start, end), in order."""
         expected = self._per_hour * (end_us - start_us) / 3.6e9
         count = int(self._random.poisson(expected))
         times = np.sort(self._random.integers(start_us, end_us, count))
-        return [self._write(int(time)) for time in times]
+        return [self.write(int(time)) for time in times]
 
-    def _write(self, published_us: int) -> Headline:
+    def write(self, published_us: int) -> Headline:
+        """The next headline, of a given time."""
         random = self._random
         self._last_id += int(random.integers(1, 40))
         symbol = int(random.integers(len(self._bases)))

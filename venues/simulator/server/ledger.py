@@ -1,0 +1,57 @@
+"""The ledger of what was published: every trade's id, and where each book is."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+from schemas.errors import StoreError
+from venues.simulator.server.channel import Channel
+from venues.simulator.server.clock import wall_us
+
+if TYPE_CHECKING:
+    from venues.simulator.server.stage import Stage
+
+
+class Ledger:
+    """A file of JSON lines: `trades` as they are written to sockets, `book` at the end.
+
+    `{"trades": ["1", "2"], "venue": …, "symbol": …, "written_us": …}`: ids as the venue's streams
+    have them, whether or not anybody listened; `written_us` is the wall clock, microseconds UTC.
+    `{"book": 17, "venue": …, "symbol": …}`: the sequence that each book ended with.
+    """
+
+    def __init__(self, path: Path, stage: "Stage") -> None:
+        self._stage = stage
+        self._noted: dict[tuple[str, str], list[bytes]] = {}
+        try:
+            self._file: TextIO = path.open("w", encoding="utf-8", buffering=1 << 16)
+        except OSError as error:
+            raise StoreError(f"the ledger {path} cannot be written: {error.strerror}") from None
+
+    def note(self, channel: Channel, data: bytes) -> None:
+        """Remember a message of trades until the next flush."""
+        if channel.kind == "trades":
+            self._noted.setdefault((channel.venue, channel.symbol), []).append(data)
+
+    def flush(self) -> None:
+        """Write the lines of what was noted."""
+        if not self._noted:
+            return
+        now = wall_us()
+        for (venue, symbol), messages in self._noted.items():
+            reader = self._stage.venues[venue].desk.reader
+            ids = [row.id for data in messages for row in reader.trades(data)]
+            line = {"trades": ids, "venue": venue, "symbol": symbol, "written_us": now}
+            self._file.write(json.dumps(line, separators=(",", ":")) + "\n")
+        self._noted = {}
+
+    def close(self) -> None:
+        """Write where the books are, and end."""
+        self.flush()
+        for venue in self._stage.venues.values():
+            for symbol, instrument in venue.instruments.items():
+                book = instrument.book()
+                if book is not None:
+                    line = {"book": book.sequence, "venue": venue.name, "symbol": symbol}
+                    self._file.write(json.dumps(line, separators=(",", ":")) + "\n")
+        self._file.close()
