@@ -50,7 +50,9 @@ class _Market:
 
 def _limits(messages_per_s: float, rest_weight: int) -> Limits:
     """Fewer messages than the 5 and 10 allowed: pongs count too. 300 connections in 5 minutes."""
-    return Limits(messages_per_s, 1.0, rest_weight, 60.0, max_age_s=86_400.0)
+    return Limits(
+        messages_per_s, 1.0, rest_weight, 60.0, max_age_s=86_400.0, connections_over_s=60.0
+    )
 
 
 _SPOT_DEPTHS = ((100, 5), (500, 25), (1000, 50), (5000, 250))

@@ -82,6 +82,7 @@ class BybitDialect:
     limits = Limits(
         messages_per_s=20.0,
         connections_per_s=500 / 300,
+        connections_over_s=60.0,
         rest_weight=600,
         rest_window_s=5.0,
         rest_busy=b'{"retCode":10006',

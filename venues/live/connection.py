@@ -133,20 +133,31 @@ class Connection:
         await asyncio.sleep(self._backoff.next())
         return self._connected(await self._connect())
 
-    async def _hand_over(self, line: Line, reason: str) -> Line:
-        """A line beside one that still lives, which is then closed."""
-        coming = asyncio.create_task(self._come())
-        try:
-            await asyncio.wait((coming, line.over), return_when=asyncio.FIRST_COMPLETED)
-            if not coming.done():
-                self._lose(line)
-                return self._connected(await coming)
-            return await self._take_over(line, coming.result(), reason)
-        finally:
-            coming.cancel()
+    async def _hand_over(self, old: Line, reason: str) -> Line:
+        """The line that comes after one that is to be left; both live for a while."""
+        while True:
+            coming = asyncio.create_task(self._come())
+            try:
+                await asyncio.wait((coming, old.over), return_when=asyncio.FIRST_COMPLETED)
+                if not coming.done():
+                    self._lose(old)
+                    return self._connected(await coming)
+            finally:
+                coming.cancel()
+            new = coming.result()
+            await self._overlap(old, new)
+            if old.over.done() and not new.acknowledged:
+                self._lose(old)
+                return self._connected(new)
+            if old.over.done() or not new.over.done():
+                self._tell("handover", new, reason)
+                await old.close("handed over")
+                self._forget(old)
+                return new
+            log.warning("handover_failed", connection=new.name, reason=self._forget(new))
 
-    async def _take_over(self, old: Line, new: Line, reason: str) -> Line:
-        """The line that goes on: the new one when it has data, the old one when it failed."""
+    async def _overlap(self, old: Line, new: Line) -> None:
+        """Wait until the new line has taken over or one is over; end a new one without data."""
         before = old.delivered
         covered = asyncio.create_task(new.covered.wait())
         try:
@@ -158,19 +169,9 @@ class Connection:
         finally:
             covered.cancel()
             new.settle()
-        both = not new.over.done() and not old.over.done()
+        both = not (old.over.done() or new.over.done())
         if both and not new.delivered and old.delivered > before:
-            await new.close("it brings nothing")
-        if new.over.done() and not old.over.done():
-            self._forget(new)
-            return old
-        if old.over.done() and not new.acknowledged:
-            self._lose(old)
-            return self._connected(new)
-        self._tell("handover", new, reason)
-        await old.close("handed over")
-        self._forget(old)
-        return new
+            await new.close("the new socket brings no data")
 
     async def _come(self) -> Line:
         await asyncio.sleep(self._backoff.next())

@@ -59,6 +59,8 @@ class Limits:
     ping_every_s: float = 20.0
     rest_busy: bytes = b""
     """How an answer of status 200 begins that means: too many requests; empty: none does."""
+    connections_over_s: float = 1.0
+    """`connections_per_s` holds on average over this time; so many may come at once."""
 
 
 @dataclass(frozen=True, slots=True)

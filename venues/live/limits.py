@@ -101,7 +101,8 @@ class Attempts:
         key = address(url, venue)
         turns = self._turns.get(key)
         if turns is None:
-            turns = self._turns[key] = Turns(window_of_rate(limits.connections_per_s))
+            window = window_of_rate(limits.connections_per_s, limits.connections_over_s)
+            turns = self._turns[key] = Turns(window)
         return turns
 
 

@@ -1,26 +1,13 @@
 import asyncio
 import time
-from collections.abc import Callable, Coroutine
 from dataclasses import replace
-from functools import wraps
 from http import HTTPStatus
-from typing import Any
 
 import pytest
 
-from tests.venues.live.wire import CONFIG, QUICK, Client, refuse, running, until, venue
+from tests.venues.live.wire import CONFIG, QUICK, Client, bounded, refuse, running, until, venue
 from venues.frames import Frame
 from venues.live.limits import Attempts
-
-
-def bounded(test: Callable[[], Coroutine[Any, Any, None]]) -> Callable[[], None]:
-    """Run an asynchronous test, at most 20 s long."""
-
-    @wraps(test)
-    def run() -> None:
-        asyncio.run(asyncio.wait_for(test(), 20))
-
-    return run
 
 
 @bounded
@@ -245,6 +232,18 @@ async def test_server_that_never_answers_the_handshake_is_left_in_time() -> None
     server.close()
     for writer in opened:
         writer.close()
+
+
+@bounded
+async def test_handshake_answered_too_late_leaves_no_socket_behind() -> None:
+    async with venue() as served:
+        served.thinks_s = 0.3
+        hasty = CONFIG.model_copy(update={"connect_timeout_s": 0.1})
+        async with running(Client(served.url, "AAA", config=hasty)) as client:
+            await until(lambda: len(served.asked_at) > 4)
+            served.thinks_s = 0.0
+            await until(lambda: client.frames)
+            assert len(served.live) == 1
 
 
 @bounded

@@ -10,11 +10,12 @@ Its market counts: each few milliseconds all that are subscribed are sent the ne
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from functools import wraps
 from http import HTTPStatus
-from typing import Any
+from typing import Any, ParamSpec
 
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
@@ -38,6 +39,7 @@ CONFIG = CollectorConfig(
     handover_before_s=0.5,
 )
 TICK_S = 0.005
+P = ParamSpec("P")
 
 
 class Plain:
@@ -81,6 +83,8 @@ class Venue:
         self.number = 0
         self.sockets: list[Seen] = []
         self.asked_at: list[float] = []
+        self.thinks_s = 0.0
+        """Before it answers a handshake."""
         self.answer: Callable[[ServerConnection], Response | None] = lambda _: None
         self.is_mute: Callable[[int], bool] = lambda _: False
         """Whether a socket, by its place among all, gets no market data."""
@@ -111,9 +115,10 @@ class Venue:
         seen.symbols.add(symbol)
         return "ack"
 
-    def check(self, connection: ServerConnection, _request: Request) -> Response | None:
+    async def check(self, connection: ServerConnection, _request: Request) -> Response | None:
         """Before a handshake: take it, or answer otherwise."""
         self.asked_at.append(asyncio.get_running_loop().time())
+        await asyncio.sleep(self.thinks_s)
         return self.answer(connection)
 
     async def market(self) -> None:
@@ -187,6 +192,11 @@ class Client:
         self.frames.append(frame)
 
     @property
+    def attempts(self) -> int:
+        """Sockets tried so far."""
+        return self.connection._opened
+
+    @property
     def kinds(self) -> list[str]:
         """The kinds of the states so far."""
         return [state.kind for state in self.states]
@@ -219,3 +229,13 @@ async def until(true: Callable[[], object], within_s: float = 5.0) -> None:
     while not true():
         assert asyncio.get_running_loop().time() < end, "waited in vain"
         await asyncio.sleep(0.005)
+
+
+def bounded(test: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, None]:
+    """Run an asynchronous test, at most 20 s long."""
+
+    @wraps(test)
+    def run(*args: P.args, **kwargs: P.kwargs) -> None:
+        asyncio.run(asyncio.wait_for(test(*args, **kwargs), 20))
+
+    return run
