@@ -19,6 +19,9 @@ _POLL_EVERY = 500
 _WAIT_S = 0.05
 _FLUSH_S = 60.0
 
+EVERYWHERE = -1
+_EVERY = EVERY_SYMBOL.encode()
+
 Skip = Callable[[int, bytes, bytes, int], bool]
 
 
@@ -36,6 +39,36 @@ def producer_config(kafka: KafkaConfig, linger_ms: float = 0.0) -> dict[str, Any
         # A topic that is not there is an error soon: topics are made before they are written.
         "topic.metadata.propagation.max.ms": 5_000,
     }
+
+
+class TapeRecords:
+    """Which record an event is: its key, its bytes, its partition and its time in ms."""
+
+    def __init__(self, ids: SchemaIds, partitions: int) -> None:
+        self._ids = ids
+        self._partitions = partitions
+        self._encoders: dict[type[Event], tuple[Encode, bytes]] = {}
+        self._keys: dict[str, tuple[bytes, int]] = {}
+
+    def of(self, event: Event) -> tuple[int, bytes, bytes, int]:
+        """Partition (`EVERYWHERE` for an event without a symbol), key, value, time in ms."""
+        kind = type(event)
+        known = self._encoders.get(kind)
+        if known is None:
+            name = kind.__name__
+            known = (compiled(name), header(self._ids.id(TAPE, name)))
+            self._encoders[kind] = known
+        encode_one, head = known
+        value = encode_one(event, head)
+        time_ms = event.event_time // 1000  # type: ignore[attr-defined]  # all of the tape's have
+        symbol = getattr(event, "symbol", EVERY_SYMBOL)
+        if symbol == EVERY_SYMBOL:
+            return EVERYWHERE, _EVERY, value, time_ms
+        place = self._keys.get(symbol)
+        if place is None:
+            key = symbol.encode()
+            place = self._keys[symbol] = (key, partition_of(key, self._partitions))
+        return place[1], place[0], value, time_ms
 
 
 class TapeWriter:
@@ -59,8 +92,7 @@ class TapeWriter:
         self._bootstrap = kafka.bootstrap
         self._partitions = partitions
         self._ids = ids
-        self._encoders: dict[type[Event], tuple[Encode, bytes]] = {}
-        self._keys: dict[str, tuple[bytes, int]] = {}
+        self._records = TapeRecords(ids, partitions)
         self._failed: list[str] = []
         self._skip = skip
         self.written = 0
@@ -68,23 +100,17 @@ class TapeWriter:
 
     def write(self, event: Event) -> None:
         """Hand one event to the producer; StoreError when an earlier one was refused."""
-        value = self._encoded(event)
-        time_ms = event.event_time // 1000  # type: ignore[attr-defined]  # all of the tape's have
-        symbol = getattr(event, "symbol", EVERY_SYMBOL)
-        if symbol == EVERY_SYMBOL:
-            for partition in range(self._partitions):
-                self._produce(partition, _EVERY, value, time_ms)
+        partition, key, value, time_ms = self._records.of(event)
+        if partition != EVERYWHERE:
+            self._produce(partition, key, value, time_ms)
             return
-        place = self._keys.get(symbol)
-        if place is None:
-            key = symbol.encode()
-            place = self._keys[symbol] = (key, partition_of(key, self._partitions))
-        self._produce(place[1], place[0], value, time_ms)
+        for each in range(self._partitions):
+            self._produce(each, key, value, time_ms)
 
     def write_to(self, partition: int, event: Event) -> None:
         """Write a global event to one partition only."""
-        time_ms = event.event_time // 1000  # type: ignore[attr-defined]  # all of the tape's have
-        self._produce(partition, _EVERY, self._encoded(event), time_ms)
+        _, _, value, time_ms = self._records.of(event)
+        self._produce(partition, _EVERY, value, time_ms)
 
     def write_beside(self, topic: str, key: bytes, event: Event) -> None:
         """Write an event to partition 0 of another topic of this tape, by its logical name."""
@@ -98,16 +124,6 @@ class TapeWriter:
         if left and not self._failed:
             self._failed.append(f"{left} without an answer for {_FLUSH_S:.0f} s")
         self._check()
-
-    def _encoded(self, event: Event) -> bytes:
-        kind = type(event)
-        known = self._encoders.get(kind)
-        if known is None:
-            name = kind.__name__
-            known = (compiled(name), header(self._ids.id(TAPE, name)))
-            self._encoders[kind] = known
-        encode_one, head = known
-        return encode_one(event, head)
 
     def _produce(self, partition: int, key: bytes, value: bytes, time_ms: int) -> None:
         if self._skip is not None and self._skip(partition, key, value, time_ms):
@@ -142,6 +158,3 @@ class TapeWriter:
                 f"{self._topic}: {count} records were not acknowledged by {self._bootstrap} "
                 f"({first}); they are not on the tape"
             )
-
-
-_EVERY = EVERY_SYMBOL.encode()
