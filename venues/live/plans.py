@@ -42,7 +42,7 @@ def batches(
             message = render(items[start : start + count], len(messages) + 1).encode()
             if len(message) <= most_bytes or count == 1:
                 break
-            count = max(count * most_bytes // len(message), 1) if count > 1 else 1
+            count = max(count * most_bytes // len(message), 1)
         messages.append(message)
         start += count
     return tuple(messages)
