@@ -6,8 +6,9 @@ The frames are made before time runs: what is measured begins where a frame arri
 import argparse
 import gc
 import time
-from dataclasses import replace
 from itertools import takewhile
+
+import msgspec
 
 from schemas.events import Clock
 from schemas.registry import Registry
@@ -53,7 +54,7 @@ def main() -> None:
         if wait_us > 0:
             time.sleep(wait_us / 1e6)
             now_us = _now_us()
-        for event in feed.receive(replace(frame, receive_time=now_us)):
+        for event in feed.receive(msgspec.structs.replace(frame, receive_time=now_us)):
             writer.write(event)
         while pulse_us <= now_us:
             writer.write(Clock(event_time=pulse_us, receive_time=now_us))

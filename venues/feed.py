@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any, Protocol
 
 import msgspec
@@ -252,7 +251,7 @@ class Feed:
             reader = self._news[frame.venue] = NewsReader(frame.venue, self._scorer)
         parsed = reader.read(frame.data, frame.receive_time)
         for reason, payload in reader.refused:
-            self._refuse(replace(frame, data=payload), reason)
+            self._refuse(msgspec.structs.replace(frame, data=payload), reason)
         reader.refused.clear()
         return parsed
 
