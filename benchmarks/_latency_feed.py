@@ -6,6 +6,7 @@ The frames are made before time runs: what is measured begins where a frame arri
 import argparse
 import gc
 import time
+from dataclasses import replace
 from itertools import takewhile
 
 import msgspec
