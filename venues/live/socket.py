@@ -58,7 +58,7 @@ class Socket(WSListener):
         self._turns = Turns(window_of_rate(dialect.limits.messages_per_s))
         self._transport: WSTransport
         self._parts: list[bytes] = []
-        self._abandoned = False
+        self._abandoned = self._is_open = False
         self._reason = ""
 
     async def open(self, url: str, timeout_s: float) -> None:
@@ -73,11 +73,15 @@ class Socket(WSListener):
             # picows goes on with a handshake that nobody waits for.
             self._abandoned = True
             raise
+        if not self._is_open:
+            # picows returns in silence when it is reset before the answer.
+            raise ConnectionResetError("reset during the handshake")
         self.opened_at = asyncio.get_running_loop().time()
 
     def on_ws_connected(self, transport: WSTransport) -> None:
         """The handshake is done; called by picows."""
         self._transport = transport
+        self._is_open = True
         if self._abandoned:
             transport.disconnect(graceful=False)
 
