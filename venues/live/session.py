@@ -171,8 +171,19 @@ class Session:
         connection = Connection(
             plan, self._dialect, self._config, self.intake.take, self._on_state, self._attempts
         )
-        self._spawn(connection.run())
+        self._spawn(self._keep(connection))
         return connection
+
+    async def _keep(self, connection: Connection) -> None:
+        """Run a connection until it is closed; another in its place if it fails of itself."""
+        try:
+            await connection.run()
+        except Exception:  # the edge: a fault of ours ends no collecting
+            log.exception("connection_failed", venue=self.venue, connection=connection.plan.name)
+            await asyncio.sleep(1.0)
+            name = connection.plan.name
+            if self._connections.get(name) is connection:
+                self._connections[name] = self._connection(connection.plan)
 
     async def _resubscribe(self, symbol: str) -> None:
         for connection in self._connections.values():
@@ -218,11 +229,6 @@ class Session:
     def _on_state(self, state: State) -> None:
         self.states[state.kind] += 1
         plan = state.connection.rpartition("#")[0]
-        say = log.info if state.kind in ("connected", "handover") else log.warning
-        say(
-            f"connection_{state.kind}", venue=state.venue, connection=state.connection,
-            reason=state.reason,
-        )  # fmt: skip
         if state.kind == "lost":
             self._lost(plan, state)
         elif state.kind == "refused":
