@@ -53,17 +53,19 @@ class Swapped:
 
     left: int
     touched: Callable[[Channel, bytes], None]
-    _held: dict[bytes, bytes] = field(default_factory=dict)
+    _held: dict[tuple[str, bytes], bytes] = field(default_factory=dict)
 
     def passed(self, channel: Channel, data: bytes) -> list[bytes]:
         """Hold a message, or send this one and then the one held."""
-        held = self._held.pop(channel.key, None)
+        # Venues have channels of the same name.
+        key = (channel.venue, channel.key)
+        held = self._held.pop(key, None)
         if held is not None:
             self.touched(channel, held)
             self.left -= 1
             return [data, held]
         if self.left > len(self._held):
-            self._held[channel.key] = data
+            self._held[key] = data
             return []
         return [data]
 
@@ -73,12 +75,12 @@ class Withheld:
     """Sends nothing of what comes; remembers the message before, to be repeated."""
 
     touched: Callable[[Channel, bytes], None]
-    last: dict[bytes, tuple[Channel, bytes]] = field(default_factory=dict)
+    last: dict[tuple[str, bytes], tuple[Channel, bytes]] = field(default_factory=dict)
 
     def passed(self, channel: Channel, data: bytes) -> list[bytes]:
         """Nothing."""
         self.touched(channel, data)
-        self.last.setdefault(channel.key, (channel, data))
+        self.last.setdefault((channel.venue, channel.key), (channel, data))
         return []
 
 
