@@ -12,6 +12,7 @@ from streams.logs import logger
 from venues.live.candles import Candles
 from venues.live.dialect import Dialect, Request
 from venues.live.duplicates import Trades
+from venues.live.named import NamedTrades
 
 Ask = Callable[[Request], Awaitable[tuple[bytes, list[Event]]]]
 Write = Callable[[Event], None]
@@ -19,7 +20,7 @@ Write = Callable[[Event], None]
 AT_ONCE = 8
 MOST_PAGES = 100
 FIRST_WAIT_S = 0.5
-MOST_WAIT_S = 30.0
+MOST_WAIT_S = 5.0
 
 log = logger("venues.backfill")
 
@@ -56,6 +57,10 @@ class Backfill:
             ("klines", instrument.symbol), lambda: self._candles(instrument, candles, since_us)
         )
 
+    def audit(self, instrument: Instrument, order: NamedTrades) -> None:
+        """Look for trades that the stream passed over in silence."""
+        self._start(("trades", instrument.symbol), lambda: self._audit(instrument, order))
+
     async def close(self) -> None:
         """Leave off."""
         running = list(self._running.values())
@@ -85,6 +90,23 @@ class Backfill:
             trades=self.trades_written - before,
             missing=sum(last - first + 1 for first, last in lacking),
         )
+
+    async def _audit(self, instrument: Instrument, order: NamedTrades) -> None:
+        request = self._dialect.trades(instrument.venue_symbol, "", order.newest)
+        try:
+            async with self._at_once:
+                _, events = await self._ask(request)
+        except VenueError:
+            return  # The next audit looks back as far as the venue's answer does.
+        found = order.overlooked(event for event in events if isinstance(event, Trade))
+        for trade in found:
+            self._write(trade)
+        self.trades_written += len(found)
+        if found:
+            log.warning(
+                "trades_overlooked", venue=instrument.venue, symbol=instrument.symbol,
+                trades=len(found),
+            )  # fmt: skip
 
     async def _pages(self, instrument: Instrument, order: Trades) -> None:
         after, since_us = order.ask()

@@ -19,7 +19,7 @@ FIRST_DELTA_S = 0.5
 # A stream that sends its book whole after a (re)subscription has so long to do it.
 STREAM_S = 2.0
 FIRST_WAIT_S = 0.1
-MOST_WAIT_S = 5.0
+MOST_WAIT_S = 1.0
 AT_ONCE = 8
 
 log = logger("venues.books")

@@ -1,6 +1,7 @@
 """Trades that a venue names without an order (Bybit): told apart by their names.
 
-What is missing cannot be seen, so after an interruption trades are held until the venue was asked.
+What is missing cannot be seen, so after an interruption trades are held until the venue was asked,
+and what its answers have is compared now and then with what its stream brought (`overlooked`).
 """
 
 from collections import deque
@@ -11,6 +12,8 @@ from venues.live.duplicates import HOLD_COUNT, HOLD_US, QUIET_US, REORDER_US
 
 # Names remembered of an instrument; the venue's answers go back by 1,000 trades.
 REMEMBER = 8_192
+# What is younger may still be on its way in the stream.
+YOUNG_US = 1_000_000
 _FOREVER = 2**63 - 1
 
 
@@ -30,6 +33,7 @@ class NamedTrades:
         self._resumed_us = 0
         self._losses = 0
         self._asked = 0
+        self._sure = 0
 
     def seed(self, trades: Iterable[Trade]) -> None:
         """Go on after trades that are on the tape already."""
@@ -69,6 +73,21 @@ class NamedTrades:
                 self._note(trade)
                 new.append(trade)
         return new
+
+    def overlooked(self, trades: Iterable[Trade]) -> list[Trade]:
+        """Those of an answer that the stream should have brought and did not, by their times."""
+        until = self.newest - YOUNG_US
+        if self._interrupted or until <= self._sure:
+            return []
+        found = [
+            each
+            for each in sorted(reversed(list(trades)), key=_time)
+            if self._sure <= each.event_time <= until and each.trade_id not in self._names
+        ]
+        for each in found:
+            self._note(each)
+        self._sure = until
+        return found
 
     def lost(self) -> None:
         """The stream was interrupted: trades may be missing after the newest."""
@@ -120,6 +139,7 @@ class NamedTrades:
         return self._release(), []
 
     def _note(self, trade: Trade) -> None:
+        self._sure = self._sure or trade.event_time
         self._names.add(trade.trade_id)
         self._order.append(trade.trade_id)
         if len(self._order) > REMEMBER:

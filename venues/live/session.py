@@ -21,6 +21,7 @@ from venues.live.dialect import Dialect, Plan, Request, Subscription
 from venues.live.instruments import DELISTED, Listings
 from venues.live.intake import Intake, Writer
 from venues.live.limits import Attempts
+from venues.live.named import NamedTrades
 from venues.live.rest import Rest
 from venues.live.tail import Tail
 
@@ -36,6 +37,8 @@ _CHANNELS: dict[Channel, str] = {
 }
 # A closed socket may still have a frame on its way.
 _FORGET_S = 10.0
+# Where nothing in the stream tells that a trade is missing, it is looked for this often.
+_AUDIT_S = 10.0
 
 Status = Literal["LOST", "OTHER"]
 Choose = Callable[[Sequence[Instrument]], Sequence[Instrument]]
@@ -103,6 +106,7 @@ class Session:
         self._connect()
         self._spawn(self._keep_instruments())
         self._spawn(self._keep_clock())
+        self._spawn(self._audit())
         log.info(
             "collecting", venue=self.venue, connections=len(self._connections),
             symbols=[each.symbol for each in instruments],
@@ -285,6 +289,14 @@ class Session:
             since = max(candles.since(symbol), now_us - int(self._config.look_back_s * 1e6))
             if now_us - since >= MINUTE_US:
                 self.backfill.candles(instrument, candles, since)
+
+    async def _audit(self) -> None:
+        while True:
+            await asyncio.sleep(_AUDIT_S)
+            for instrument in self._listings:
+                order = self.intake.trades.get(instrument.symbol)
+                if isinstance(order, NamedTrades) and order.idle:
+                    self.backfill.audit(instrument, order)
 
     # Requests
 

@@ -67,3 +67,13 @@ def test_it_goes_on_after_what_the_tape_holds() -> None:
     order.seed([trade("b", 2), trade("a", 1)])
     order.resumed(1)
     assert ids(order.fetched([trade("c", 3), trade("b", 2)])) == ["c"]
+
+
+def test_a_trade_that_the_stream_passed_over_is_found_by_an_answer() -> None:
+    order, second = NamedTrades(), 1_000_000
+    receive(order, trade("b", 2 * second), trade("d", 4 * second), trade("e", 6 * second))
+    times = {"f": 6, "e": 6, "d": 4, "c": 3, "b": 2, "a": 1}
+    answer = [trade(name, at * second) for name, at in times.items()]
+    assert ids(order.overlooked(answer)) == ["c"]
+    assert ids(order.overlooked(answer)) == []
+    assert receive(order, trade("f", 6 * second), trade("c", 3 * second)) == ["f"]
