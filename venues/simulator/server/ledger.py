@@ -2,9 +2,10 @@
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from schemas.errors import StoreError
+from venues.simulator.server.binance_rest import AGGREGATES_BEHIND
 from venues.simulator.server.channel import Channel
 from venues.simulator.server.clock import wall_us
 
@@ -17,6 +18,7 @@ class Ledger:
 
     `{"trades": ["1", "2"], "venue": …, "symbol": …, "written_us": …}`: ids as the venue's streams
     have them, whether or not anybody listened; `written_us` is the wall clock, microseconds UTC.
+    Binance's lines have `aggregates` too, the same trades' ids on `aggTrade`.
     `{"book": 17, "venue": …, "symbol": …}`: the sequence that each book ended with.
     """
 
@@ -41,7 +43,10 @@ class Ledger:
         for (venue, symbol), messages in self._noted.items():
             reader = self._stage.venues[venue].desk.reader
             ids = [row.id for data in messages for row in reader.trades(data)]
-            line = {"trades": ids, "venue": venue, "symbol": symbol, "written_us": now}
+            line: dict[str, Any] = {"trades": ids, "venue": venue, "symbol": symbol}
+            if venue.startswith("binance"):
+                line["aggregates"] = [str(int(identity) - AGGREGATES_BEHIND) for identity in ids]
+            line["written_us"] = now
             self._file.write(json.dumps(line, separators=(",", ":")) + "\n")
         self._noted = {}
 

@@ -1,6 +1,7 @@
 """Plays the market: items at their time, or as fast as they are read."""
 
 import asyncio
+import gc
 import time
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
@@ -40,6 +41,7 @@ class Player:
         self._tick = tick
         self._batches = source.batches()
         self._prepared: Iterator[list[Item]] = iter(())
+        self._model = source.model
         self._slow = False
         self._begun = False
         first: Batch = next(self._batches, [])
@@ -55,11 +57,14 @@ class Player:
             frames = next(self._batches, None)
             if frames is None:
                 break
-            items = self._stage.items(frames, write=True)
+            items = self._stage.items(frames)
             batches.append(items)
             made += len(items)
         self._first = None
         self._prepared = iter(batches)
+        # So many objects that live long are not to be looked through again and again.
+        gc.collect()
+        gc.freeze()
         return made
 
     async def run(self) -> None:
@@ -94,7 +99,7 @@ class Player:
         prepared = next(self._prepared, None)
         if prepared is not None:
             return prepared
-        return await asyncio.to_thread(self._make)
+        return await asyncio.to_thread(self._make) if self._model else self._make()
 
     def _make(self) -> list[Item] | None:
         frames = next(self._batches, None)

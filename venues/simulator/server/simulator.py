@@ -148,8 +148,8 @@ class Simulator:
             self.control.inject(fault)
         self.faults.tick(now_us)
         self._doors.look(time.monotonic())
-        for frame in self.stage.news:
-            self.news.publish(frame.data)
+        for answer in self.stage.news:
+            self.news.publish(answer)
         self.stage.news.clear()
 
 

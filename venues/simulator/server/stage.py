@@ -15,10 +15,12 @@ from venues.simulator.server.session import Session
 from venues.simulator.server.venue import Desk, Venue
 from venues.simulator.server.websocket import frame as framed
 
+NEWS = "cryptopanic"
 _DESKS: dict[str, Desk] = {
     "binance-spot": BinanceDesk("spot"),
     "binance-usdm": BinanceDesk("usdm"),
     "binance-coinm": BinanceDesk("coinm"),
+    "binanceus-spot": BinanceDesk("spot"),
     "bybit-spot": BybitDesk("spot"),
     "bybit-linear": BybitDesk("linear"),
     "okx-spot": OkxDesk("SPOT"),
@@ -28,14 +30,11 @@ _DESKS: dict[str, Desk] = {
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A message to publish: of a channel, or (`answer`) something learned by REST."""
+    """A message to publish; without a channel an answer of the news source."""
 
     time_us: int
     channel: Channel | None
     data: bytes
-    written: bytes = b""
-    """`data` as a WebSocket frame, where that was made beforehand."""
-    answer: Frame | None = None
 
 
 class Stage:
@@ -51,8 +50,8 @@ class Stage:
                 known = ", ".join(_DESKS)
                 raise ConfigError(f"venue was {name!r}; the simulator speaks {known}")
             self.venues[name] = Venue(name, desk, clock, offsets_us.get(name, 0))
-        self.news: list[Frame] = []
-        """Answers of news sources that came and were not taken yet."""
+        self.news: list[bytes] = []
+        """Answers of the news source that came and were not taken yet."""
         self.ledger: Ledger | None = None
         self.published = 0
 
@@ -74,22 +73,19 @@ class Stage:
                 for key in venue.desk.natives(symbol):
                     venue.channel(key)
 
-    def items(self, frames: Iterable[Frame], write: bool = False) -> list[Item]:
-        """Frames as messages of their channels; those of no channel (acknowledgements) are left.
-
-        With `write` they are made ready for the socket too.
-        """
+    def items(self, frames: Iterable[Frame]) -> list[Item]:
+        """Frames as messages of their channels; REST answers and acknowledgements are left out."""
         items = []
         for frame in frames:
             if frame.request:
-                items.append(Item(frame.receive_time, None, b"", answer=frame))
+                if frame.venue == NEWS:
+                    items.append(Item(frame.receive_time, None, frame.data))
                 continue
             venue = self.venues[frame.venue]
             key = venue.desk.key(frame.data)
             if key:
                 channel = venue.channels.get(key) or venue.channel(key)
-                written = framed(frame.data) if write else b""
-                items.append(Item(frame.receive_time, channel, frame.data, written))
+                items.append(Item(frame.receive_time, channel, frame.data))
         return items
 
     def publish(self, items: Sequence[Item]) -> None:
@@ -98,7 +94,7 @@ class Stage:
         for item in items:
             channel, data = item.channel, item.data
             if channel is None:
-                self._learn(item)
+                self.news.append(data)
                 continue
             if channel.closed:
                 continue
@@ -109,20 +105,10 @@ class Stage:
             if channel.taps or channel.derived:
                 self._publish_changed(channel, data)
             elif channel.subscribers:
-                written = item.written or framed(data)
+                written = framed(data)
                 for session in channel.subscribers:
                     session.pending.append(written)
         self.published += len(items)
-
-    def _learn(self, item: Item) -> None:
-        frame = item.answer
-        if frame is None:
-            return
-        venue = self.venues.get(frame.venue)
-        if venue is None:
-            self.news.append(frame)
-        else:
-            venue.seed(frame.request, frame.data)
 
     def _publish_changed(self, channel: Channel, data: bytes) -> None:
         """Send to this channel and those that say the same, as they are disturbed."""
