@@ -3,6 +3,7 @@
 import asyncio
 import random
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
@@ -11,7 +12,7 @@ from schemas.events import Event, FeedStatus, Instrument, Kline, Trade
 from streams.logs import logger
 from venues.live.candles import Candles
 from venues.live.dialect import Dialect, Request
-from venues.live.duplicates import Trades
+from venues.live.duplicates import Lack, Trades
 from venues.live.named import NamedTrades
 
 Ask = Callable[[Request], Awaitable[tuple[bytes, list[Event]]]]
@@ -33,14 +34,19 @@ class Backfill:
     """
 
     def __init__(self, dialect: Dialect, ask: Ask, write: Write, give_up_s: float) -> None:
-        self.trades_written = 0
         self.candles_written = 0
-        self.lacking = 0
-        """Trades that are missing and that the venue could not give."""
+        self.holes = 0
+        """Stretches of trades that are missing and that the venue could not give."""
+        self._fetched: Counter[str] = Counter()
         self._dialect, self._ask, self._write = dialect, ask, write
         self._give_up_s = give_up_s
         self._at_once = asyncio.Semaphore(AT_ONCE)
         self._running: dict[tuple[str, str], asyncio.Task[None]] = {}
+
+    @property
+    def trades_written(self) -> int:
+        """Trades written that were fetched."""
+        return self._fetched.total()
 
     @property
     def running(self) -> int:
@@ -75,21 +81,20 @@ class Backfill:
         task.add_done_callback(lambda _: self._running.pop(key, None))
 
     async def _trades(self, instrument: Instrument, order: Trades) -> None:
-        before = self.trades_written
-        fetched = await self._persistently(instrument, lambda: self._pages(instrument, order))
+        before = self._fetched[instrument.symbol]
+        answered = await self._persistently(instrument, lambda: self._pages(instrument, order))
         held, lacking = order.settle()
         for trade in held:
             self._write(trade)
-        for first, last in lacking:
-            self.lacking += last - first + 1
-            self._write(_lacks(instrument, order, first, last))
-        log.info(
-            "trades_backfilled" if fetched else "trades_not_backfilled",
-            venue=instrument.venue,
-            symbol=instrument.symbol,
-            trades=self.trades_written - before,
-            missing=sum(last - first + 1 for first, last in lacking),
-        )
+        for lack in lacking:
+            self.holes += 1
+            self._write(_status(instrument, order, lack))
+        say = log.warning if lacking or not answered else log.info
+        say(
+            "trades_backfilled", venue=instrument.venue, symbol=instrument.symbol,
+            trades=self._fetched[instrument.symbol] - before, answered=answered,
+            lacking=[lack.reason for lack in lacking],
+        )  # fmt: skip
 
     async def _audit(self, instrument: Instrument, order: NamedTrades) -> None:
         request = self._dialect.trades(instrument.venue_symbol, "", order.newest)
@@ -101,7 +106,7 @@ class Backfill:
         found = order.overlooked(event for event in events if isinstance(event, Trade))
         for trade in found:
             self._write(trade)
-        self.trades_written += len(found)
+        self._fetched[instrument.symbol] += len(found)
         if found:
             log.warning(
                 "trades_overlooked", venue=instrument.venue, symbol=instrument.symbol,
@@ -115,7 +120,7 @@ class Backfill:
             answer, events = await self._ask(request)
             trades = [event for event in events if isinstance(event, Trade)]
             for trade in order.fetched(trades):
-                self.trades_written += trade.backfilled
+                self._fetched[trade.symbol] += trade.backfilled
                 self._write(trade)
             following = self._dialect.next_page(request, answer)
             if following is None or order.complete or _reaches(trades, after):
@@ -164,7 +169,7 @@ def _reaches(trades: list[Trade], after: str) -> bool:
     return any(int(trade.trade_id) <= int(after) for trade in trades)
 
 
-def _lacks(instrument: Instrument, order: Trades, first: int, last: int) -> FeedStatus:
+def _status(instrument: Instrument, order: Trades, lack: Lack) -> FeedStatus:
     now_us = time.time_ns() // 1000
     return FeedStatus(
         venue=instrument.venue,
@@ -173,7 +178,7 @@ def _lacks(instrument: Instrument, order: Trades, first: int, last: int) -> Feed
         receive_time=now_us,
         status="OTHER",
         channel="trades",
-        expected_sequence=first,
-        received_sequence=last + 1,
-        reason=f"trades {first} to {last} did not come, and the venue gives them no more",
+        expected_sequence=lack.first,
+        received_sequence=None if lack.last is None else lack.last + 1,
+        reason=lack.reason,
     )

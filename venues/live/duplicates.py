@@ -6,7 +6,7 @@ are held for those that come before them, for a bounded time.
 """
 
 from collections.abc import Iterable
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from schemas.events import Trade
 
@@ -17,6 +17,15 @@ QUIET_US = 1_000_000
 # Trades wait so long at most for those before them: a bar's grace is a second.
 HOLD_US = 750_000
 HOLD_COUNT = 20_000
+
+
+class Lack(NamedTuple):
+    """Trades that did not come and that the venue gives no more."""
+
+    reason: str
+    first: int | None = None
+    last: int | None = None
+    """Their ids, where they are numbered."""
 
 
 class Trades(Protocol):
@@ -62,5 +71,5 @@ class Trades(Protocol):
     def expired(self, now_us: int) -> list[Trade]:
         """Held trades that have waited long enough."""
 
-    def settle(self) -> tuple[list[Trade], list[tuple[int, int]]]:
-        """The venue was asked and gave what it has: what was held, and the ids that it lacks."""
+    def settle(self) -> tuple[list[Trade], list[Lack]]:
+        """The venue was asked and gave what it has: what was held, and what it lacks."""

@@ -24,7 +24,7 @@ _BY_VENUE: tuple[tuple[str, str, Callable[[Session], float]], ...] = (
     ("handovers", "Connections replaced without a gap.", lambda s: s.states["handover"]),
     ("backfilled_trades", "Trades fetched after a loss.", lambda s: s.backfill.trades_written),
     ("backfilled_klines", "Candles fetched after a loss.", lambda s: s.backfill.candles_written),
-    ("lacking_trades", "Trades lost: the venue gave them no more.", lambda s: s.backfill.lacking),
+    ("lacking_holes", "Holes in trades that no venue fills.", lambda s: s.backfill.holes),
     ("snapshots_asked", "Books asked for anew.", lambda s: s.healer.asked),
     ("books_healed", "Unknown books that are known again.", lambda s: s.healer.healed),
 )

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Iterable
 
 from schemas.events import Trade
-from venues.live.duplicates import HOLD_COUNT, HOLD_US, QUIET_US, REORDER_US
+from venues.live.duplicates import HOLD_COUNT, HOLD_US, QUIET_US, REORDER_US, Lack
 
 # Names remembered of an instrument; the venue's answers go back by 1,000 trades.
 REMEMBER = 8_192
@@ -34,6 +34,7 @@ class NamedTrades:
         self._losses = 0
         self._asked = 0
         self._sure = 0
+        self._oldest = 0
 
     def seed(self, trades: Iterable[Trade]) -> None:
         """Go on after trades that are on the tape already."""
@@ -66,8 +67,10 @@ class NamedTrades:
         """Those of an answer that were missed, in the order of their times."""
         # With a live one held, the stream itself brings what comes after it.
         until = self._held[0].event_time if self._held else _FOREVER
+        trades = list(trades)
+        self._oldest = min((each.event_time for each in trades), default=0)
         new: list[Trade] = []
-        for trade in sorted(reversed(list(trades)), key=_time):
+        for trade in sorted(reversed(trades), key=_time):
             known = trade.trade_id in self._names
             if not known and self._since <= trade.event_time <= until:
                 self._note(trade)
@@ -130,13 +133,20 @@ class NamedTrades:
         self._waiting = False
         return self._release()
 
-    def settle(self) -> tuple[list[Trade], list[tuple[int, int]]]:
-        """What was held; what the venue lacks cannot be told by names."""
+    def settle(self) -> tuple[list[Trade], list[Lack]]:
+        """What was held; something is lacking where the answer did not go back far enough."""
         if self._asked != self._losses:
             return [], []
+        lacking = [self._lack()] if 0 < self._since < self._oldest else []
         self._interrupted = self._waiting = False
-        self._since = 0
-        return self._release(), []
+        self._since = self._oldest = 0
+        return self._release(), lacking
+
+    def _lack(self) -> Lack:
+        gap_s = (self._oldest - self._since) / 1e6
+        return Lack(
+            f"trades of up to {gap_s:.1f} s did not come, and the venue's list goes back no further"
+        )
 
     def _note(self, trade: Trade) -> None:
         self._sure = self._sure or trade.event_time

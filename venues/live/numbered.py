@@ -7,7 +7,7 @@ from bisect import insort
 from collections.abc import Iterable, Iterator
 
 from schemas.events import Trade
-from venues.live.duplicates import HOLD_COUNT, HOLD_US, QUIET_US, REORDER_US
+from venues.live.duplicates import HOLD_COUNT, HOLD_US, QUIET_US, REORDER_US, Lack
 
 # Holes that are remembered of an instrument.
 MOST_RANGES = 256
@@ -137,8 +137,8 @@ class NumberedTrades:
             return []
         return self._release()
 
-    def settle(self) -> tuple[list[Trade], list[tuple[int, int]]]:
-        """What was held, and the ranges of ids that the venue could not give."""
+    def settle(self) -> tuple[list[Trade], list[Lack]]:
+        """What was held, and the ids that the venue could not give."""
         end, losses = self._asked
         lacking = [each for each in self._missing if each[0] < end]
         self._missing = [each for each in self._missing if each[0] >= end]
@@ -148,7 +148,7 @@ class NumberedTrades:
         self._unreal = self._unreal + len(small) if small else 0
         if self._unreal >= UNREAL_HOLES:
             self.contiguous = False
-        return ([] if self._missing else self._release()), lacking
+        return ([] if self._missing else self._release()), [_lack(*each) for each in lacking]
 
     def _first(self, trade: Trade) -> int:
         return _number(trade) - (trade.count - 1 if self._spans else 0)
@@ -176,6 +176,11 @@ class NumberedTrades:
         self._held.clear()
         self._held_since_us = 0
         return out
+
+
+def _lack(first: int, last: int) -> Lack:
+    reason = f"trades {first} to {last} did not come, and the venue gives them no more"
+    return Lack(reason, first, last)
 
 
 def _number(trade: Trade) -> int:

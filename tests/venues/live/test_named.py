@@ -77,3 +77,14 @@ def test_a_trade_that_the_stream_passed_over_is_found_by_an_answer() -> None:
     assert ids(order.overlooked(answer)) == ["c"]
     assert ids(order.overlooked(answer)) == []
     assert receive(order, trade("f", 6 * second), trade("c", 3 * second)) == ["f"]
+
+
+def test_an_answer_that_does_not_go_back_far_enough_is_said() -> None:
+    order = NamedTrades()
+    receive(order, trade("a", 1_000_000))
+    order.lost()
+    order.resumed(1)
+    order.ask()
+    assert ids(order.fetched([trade("z", 9_000_000), trade("y", 8_500_000)])) == ["y", "z"]
+    _, (lack,) = order.settle()
+    assert "7.5 s" in lack.reason
