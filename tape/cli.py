@@ -27,6 +27,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "configure": ("configure", "The tape"),
     "schemas": ("schemas", "The tape"),
     "collect": ("collect", "Processes"),
+    "record": ("record", "Processes"),
     "sim": ("sim", "Processes"),
     "worker": ("worker", "Processes"),
     "sink": ("sink", "Processes"),

@@ -1,5 +1,6 @@
 """`tape collect`: the venues' markets and the news onto the tape, kept true."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 # On a terminal and elsewhere, seconds between lines that say how it goes.
 _LINE_S, _LOG_LINE_S = 10.0, 60.0
+# A recording goes on in another file from here on.
+RECORD_MB = 1024
 
 
 def command(
@@ -37,6 +40,9 @@ def command(
     name: Annotated[
         str, typer.Option(help="This collector's name in metrics, logs and spool.")
     ] = "collector",
+    record: Annotated[
+        Path | None, typer.Option(help="Keep the raw frames, too, in this file (`tape record`).")
+    ] = None,
 ) -> None:
     """Collect the venues' markets, news and index onto the tape, until Ctrl-C or SIGTERM.
 
@@ -50,7 +56,7 @@ def command(
 
     Example: `tape sim` in one terminal, `tape collect --address http://127.0.0.1:19443` in another
     """
-    settings = _settings(venues, symbols, address)
+    settings = addresses(chosen(venues, symbols, address), only=("kafka", "registry"))
 
     import asyncio
 
@@ -58,6 +64,7 @@ def command(
     from streams.telemetry import Metrics, Server
     from venues.live.collector import Collector, Parts
     from venues.live.measures import CollectorMetrics, Summary
+    from venues.live.recorder import Recorder
 
     logs.set_up(settings.telemetry, component="collector", collector=name, tape=settings.tape)
     log = logs.logger("tape.collect")
@@ -73,18 +80,25 @@ def command(
                 collector.dropped(counts)
 
         writer, tail = _open(settings, name, on_dropped)
-        parts = Parts(settings.collector, settings.venues, settings.symbols, writer, metrics.health)
+        recorder = Recorder(record, RECORD_MB << 20) if record else None
+        parts = Parts(
+            settings.collector, settings.venues, settings.symbols, writer, metrics.health, recorder
+        )
         collector = Collector(parts, tail)
         running.append(collector)
         CollectorMetrics(metrics.registry, collector, writer, name)
         telling = asyncio.create_task(_tell(Summary(collector, writer)))
-        _stop_at_signals(collector.stop)
+        recording = asyncio.create_task(recorder.keep()) if recorder else telling
+        stop_at_signals(collector.stop)
         if seconds:
             asyncio.get_running_loop().call_later(seconds, collector.stop)
         try:
             await collector.run()
         finally:
             telling.cancel()
+            recording.cancel()
+            if recorder:
+                recorder.close()
             unacknowledged = writer.flush()
             log.info(
                 "ended", written=writer.written, spooled=writer.spooled.records,
@@ -96,7 +110,7 @@ def command(
     asyncio.run(run())
 
 
-def _settings(venues: str, symbols: str, address: str) -> "Settings":
+def chosen(venues: str, symbols: str, address: str) -> "Settings":
     """The settings with the options in; ConfigError, with the nearest names, for wrong ones."""
     from venues.live.endpoints import base_address, require_venue
 
@@ -110,7 +124,7 @@ def _settings(venues: str, symbols: str, address: str) -> "Settings":
         update["collector"] = settings.collector.model_copy(
             update={"address": base_address(address)}
         )
-    settings = addresses(settings.model_copy(update=update), only=("kafka", "registry"))
+    settings = settings.model_copy(update=update)
     for venue in settings.venues:
         require_venue(venue)
     if not settings.venues or not settings.symbols:
@@ -180,7 +194,8 @@ async def _tell(summary: "Summary") -> None:
         log.info("collected", **summary.take())
 
 
-def _stop_at_signals(stop: "Callable[[], None]") -> None:
+def stop_at_signals(stop: "Callable[[], None]") -> None:
+    """End in order at Ctrl-C and SIGTERM."""
     import asyncio
     import signal
 

@@ -1,5 +1,10 @@
-"""Captures as cryptofeed's version 3 records them: JSON lines, grouped by connection."""
+"""Captures as cryptofeed's version 3 records them: JSON lines, grouped by connection.
 
+Those of `tape record` too, which are in the order of receiving and name the venue in each line.
+"""
+
+import base64
+import binascii
 from collections.abc import Iterator
 from urllib.parse import parse_qs, urlsplit
 
@@ -12,19 +17,33 @@ from venues.history.merge import merge, numbered
 from venues.history.names import Hints
 from venues.history.reads import PAYLOAD_LIMIT, STREAMS_A_FILE, Refused, Stream
 
+IN_ORDER = "received"
 
-class Line(msgspec.Struct):
+
+class Line(msgspec.Struct, omit_defaults=True):
     """One line: a request's response (http), a connection (connect), what came in (recv)."""
 
     t: str
     conn: str = ""
     ts: float = 0.0
+    """Seconds UTC: of a number of microseconds, the nearest that there is, so none is lost."""
+    venue: str = ""
     url: str = ""
     addr: str = ""
+    reason: str = ""
     data: str = ""
+    base64: str = ""
+    """In place of `data` where that is no text."""
+
+
+class _Header(msgspec.Struct):
+    """The first line; `order`: `received` where the lines are not grouped by connection."""
+
+    order: str = ""
 
 
 _decode = msgspec.json.Decoder(Line).decode
+_decode_header = msgspec.json.Decoder(_Header).decode
 _HEADER = b'{"t":"header"'
 
 
@@ -39,11 +58,13 @@ def read(source: SourceFile, hints: Hints, stream: int, on_read: OnRead = no_pro
     The recorder writes one connection after the other, so the file is read once a connection
     and these streams are merged: it is never held whole.
     """
+    if _is_in_order(source):
+        return numbered(stream, _frames(source, None, hints.venue, on_read))
     connections = _connections(source)
     streams = [
         numbered(
             stream + index,
-            _frames(source, connection, hints.venue, index == 0, on_read if index == 0 else _none),
+            _frames(source, connection, hints.venue, _none if index else on_read),
         )
         for index, connection in enumerate(connections)
     ]
@@ -51,6 +72,15 @@ def read(source: SourceFile, hints: Hints, stream: int, on_read: OnRead = no_pro
 
 
 _none = no_progress
+
+
+def _is_in_order(source: SourceFile) -> bool:
+    with source.open() as file:
+        first = file.readline()
+    try:
+        return first.startswith(_HEADER) and _decode_header(first).order == IN_ORDER
+    except msgspec.MsgspecError:
+        return False
 
 
 def _connections(source: SourceFile) -> list[str]:
@@ -73,20 +103,22 @@ def _connection(line: bytes) -> str:
 
 
 def _frames(
-    source: SourceFile, connection: str, venue: str, first: bool, on_read: OnRead
+    source: SourceFile, connection: str | None, venue: str, on_read: OnRead
 ) -> Iterator[tuple[int, int, Frame | Refused]]:
-    wanted = f'"conn":"{connection}"'.encode()
+    """The frames of a connection, or of all in the order of the lines."""
+    wanted = f'"conn":"{connection}"'.encode() if connection else b""
     address = ""
     newest = 0
     with source.open(on_read) as file:
         for number, raw in enumerate(file, start=1):
-            if not first and wanted not in raw[:200]:
+            if wanted not in raw[:200] or raw.startswith(_HEADER):
                 continue
-            if _connection(raw) != connection or raw.startswith(_HEADER):
+            if connection is not None and _connection(raw) != connection:
                 continue
             try:
                 line = _decode(raw)
-            except msgspec.MsgspecError as error:
+                data = base64.b64decode(line.base64) if line.base64 else line.data.encode()
+            except (msgspec.MsgspecError, binascii.Error) as error:
                 if raw.strip():
                     yield newest, number, _refused(raw, newest, venue, str(error))
                 continue
@@ -94,13 +126,12 @@ def _frames(
             if line.t not in {"http", "recv"}:
                 continue
             newest = round(line.ts * 1_000_000)
-            market = venue or venue_of(line.url or address)
+            market = venue or line.venue or venue_of(line.url or address)
             if not market:
                 reason = f"no known venue at {line.url or address or 'an address not given'}"
                 yield newest, number, _refused(raw, newest, venue, reason)
                 continue
-            data = line.data.encode()
-            yield newest, number, Frame(market, connection, newest, data, line.url)
+            yield newest, number, Frame(market, line.conn, newest, data, line.url)
 
 
 def _refused(line: bytes, newest: int, venue: str, reason: str) -> Refused:

@@ -22,6 +22,7 @@ from venues.live.intake import Intake
 from venues.live.limits import Attempts
 from venues.live.news import pollers
 from venues.live.pulses import pulse
+from venues.live.recorder import Recorder
 from venues.live.rest import Rest
 from venues.live.selection import select, select_of
 from venues.live.session import Session
@@ -60,6 +61,8 @@ class Parts:
     symbols: tuple[str, ...]
     writer: Writer
     health: Health
+    recorder: Recorder | None = None
+    """Gets every frame, too."""
 
 
 class Collector:
@@ -68,14 +71,20 @@ class Collector:
     def __init__(self, parts: Parts, tail: Tail) -> None:
         self._parts, self._tail = parts, tail
         self._rest = Rest(parts.config)
-        attempts = Attempts()
+        attempts, recorder = Attempts(), parts.recorder
         self.sessions = {
             venue: Session(
-                dialect_of(venue, parts.config), parts.config, self._rest, parts.writer, attempts
+                dialect_of(venue, parts.config),
+                parts.config,
+                self._rest,
+                parts.writer,
+                attempts,
+                recorder,
             )
             for venue in dict.fromkeys(parts.venues)
         }
-        self.news = Intake(NEWS, parts.writer, Feed(scorer(parts.config.news.sentiment)))
+        feed = Feed(scorer(parts.config.news.sentiment))
+        self.news = Intake(NEWS, parts.writer, feed, recorder.take if recorder else None)
         self._pollers = pollers(parts.config, self._rest, self.news.take)
         self._stopping = asyncio.Event()
 

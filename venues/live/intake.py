@@ -4,7 +4,7 @@ A frame costs the feed's parser, a look at its trades, and the writer; nothing w
 cannot be read goes to dead letters, whatever is wrong with it.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
 import msgspec
@@ -37,7 +37,13 @@ class Intake:
     `troubled`: symbols whose trades wait for something; whoever looks after them takes them off.
     """
 
-    def __init__(self, venue: str, writer: Writer, feed: Feed | None = None) -> None:
+    def __init__(
+        self,
+        venue: str,
+        writer: Writer,
+        feed: Feed | None = None,
+        record: Callable[[Frame], None] | None = None,
+    ) -> None:
         self.frames = 0
         self.dead_letters = 0
         self.newest_us = 0
@@ -48,7 +54,7 @@ class Intake:
         self.troubled: set[str] = set()
         self._venue = venue
         self._writer, self._write = writer, writer.write
-        self._receive = self.feed.receive
+        self._receive = self.feed.receive if record is None else self._recorded(record)
 
     @property
     def duplicates(self) -> int:
@@ -111,6 +117,16 @@ class Intake:
         for order in self.trades.values():
             self.write(order.expired(2**63 - 1))
         self.write(self.feed.finish())
+
+    def _recorded(self, record: Callable[[Frame], None]) -> Callable[[Frame], list[Event]]:
+        """What receives frames when they are recorded, too, as they came."""
+        receive = self.feed.receive
+
+        def receive_recorded(frame: Frame) -> list[Event]:
+            record(frame)
+            return receive(frame)
+
+        return receive_recorded
 
     def _trade(self, trade: Trade) -> None:
         order = self.trades.get(trade.symbol) or self.order(trade.symbol)

@@ -22,6 +22,7 @@ from venues.live.instruments import DELISTED, Listings
 from venues.live.intake import Intake, Writer
 from venues.live.limits import Attempts
 from venues.live.named import NamedTrades
+from venues.live.recorder import Recorder
 from venues.live.rest import Rest
 from venues.live.tail import Tail
 
@@ -54,9 +55,10 @@ class Session:
         rest: Rest,
         writer: Writer,
         attempts: Attempts,
+        recorder: Recorder | None = None,
     ) -> None:
         self.venue = dialect.venue
-        self.intake = Intake(dialect.venue, writer)
+        self.intake = Intake(dialect.venue, writer, record=recorder.take if recorder else None)
         self.clock = ClockEstimate(dialect.venue)
         self.backfill = Backfill(dialect, self._ask, writer.write, config.look_back_s)
         self.healer = Healer(self.venue, self._snapshot, self._held)
@@ -65,7 +67,7 @@ class Session:
         self.problem = "its instruments are being read"
         """Why it is not started."""
         self._dialect, self._config, self._rest = dialect, config, rest
-        self._attempts, self._writer = attempts, writer
+        self._attempts, self._writer, self._recorder = attempts, writer, recorder
         self._listings = Listings()
         self._choose: Choose = lambda found: found
         self._connections: dict[str, Connection] = {}
@@ -233,6 +235,8 @@ class Session:
     def _on_state(self, state: State) -> None:
         self.states[state.kind] += 1
         plan = state.connection.rpartition("#")[0]
+        if self._recorder is not None and plan in self._connections:
+            self._recorder.state(state, self._connections[plan].plan.url)
         if state.kind == "lost":
             self._lost(plan, state)
         elif state.kind == "refused":
