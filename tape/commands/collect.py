@@ -79,8 +79,8 @@ def command(
             for collector in running:
                 collector.dropped(counts)
 
-        writer, tail = _open(settings, name, on_dropped)
         recorder = Recorder(record, RECORD_MB << 20) if record else None
+        writer, tail = _open(settings, name, on_dropped)
         parts = Parts(
             settings.collector, settings.venues, settings.symbols, writer, metrics.health, recorder
         )

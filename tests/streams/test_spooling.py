@@ -21,6 +21,7 @@ from streams.config import KafkaConfig
 from streams.partition import partition_of
 from streams.spooling import SpoolingWriter
 from tests.conftest import Stack
+from tests.processors.batches import run
 from tests.streams.broker import Broker, own_broker
 from tests.streams.market import BEGIN_US, events
 
@@ -261,6 +262,7 @@ def test_killed_while_spooling_and_while_draining_nothing_acknowledged_is_lost(
     for found, all_of_it in zip(tape.recorded(), wanted, strict=True):
         once = without_repeats(found)
         assert once == those_in(once, all_of_it), "in order"
+        assert bars_of(found) == bars_of(once), "a repeat takes no effect"
     missing = numbers_missing(tape.recorded(), written)
     assert all(record >= acknowledged and event < next_event for event, record in missing), (
         f"{acknowledged} were acknowledged, {missing} are lost"
@@ -277,6 +279,11 @@ def without_repeats(found: list[Event]) -> list[Event]:
 def those_in(found: list[Event], wanted: list[Event]) -> list[Event]:
     there = set(map(key, found))
     return [event for event in wanted if key(event) in there]
+
+
+def bars_of(found: list[Event]) -> list[Event]:
+    """What the pipeline sums up of trades, whichever record caused it."""
+    return [msgspec.structs.replace(bar, origin=None, seq=0) for bar in run(found)["bars"]]
 
 
 def numbers_missing(found: list[list[Event]], written: list[Event]) -> list[tuple[int, int]]:
