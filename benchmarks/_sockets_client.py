@@ -1,7 +1,7 @@
 """One WebSocket client of `benchmarks.sockets`: takes frames, stamps and counts them.
 
 Prints frames, seconds and the process's seconds from the first frame to the last, as JSON.
-Run: python -m benchmarks._sockets_client picows|websockets|aiohttp URL
+Run: python -m benchmarks._sockets_client tape|picows|websockets|aiohttp URL
 """
 
 import asyncio
@@ -9,6 +9,12 @@ import json
 import sys
 import time
 from collections.abc import Awaitable, Callable
+
+import structlog
+
+from venues.config import CollectorConfig
+from venues.live.connection import Connection, State
+from venues.live.dialect import Control, Limits, Plan, Subscription
 
 
 class Count:
@@ -34,6 +40,37 @@ class Count:
             "seconds": time.perf_counter() - self._began,
             "cpu_seconds": time.process_time() - self._began_cpu,
         }
+
+
+class Speech:
+    """A venue whose every message is market data, once its first byte was looked at."""
+
+    venue = "bench-spot"
+    limits = Limits(messages_per_s=5, connections_per_s=5, rest_weight=1, rest_window_s=1)
+
+    def control(self, data: bytes) -> Control | None:
+        """None, unless a message is empty."""
+        return None if data.startswith(b"x") else Control("notice")
+
+    def resubscribe_book(self, _subscription: Subscription) -> tuple[bytes, ...]:
+        """There are no books."""
+        return ()
+
+
+async def tape_client(url: str, count: Count) -> None:
+    """Ours: `venues.live.connection`, picows with all that a collector's connection does."""
+    closing: list[asyncio.Task[None]] = []
+
+    def on_state(state: State) -> None:
+        if state.kind == "lost":
+            closing.append(asyncio.create_task(connection.close()))
+
+    plan = Plan("bench-spot", "public-1", url, (), ())
+    connection = Connection(
+        plan, Speech(), CollectorConfig(), lambda frame: count.take(frame.data), on_state
+    )
+    await connection.run()
+    await closing[0]
 
 
 async def picows_client(url: str, count: Count) -> None:
@@ -78,6 +115,7 @@ async def aiohttp_client(url: str, count: Count) -> None:
 
 
 CLIENTS: dict[str, Callable[[str, Count], Awaitable[None]]] = {
+    "tape": tape_client,
     "picows": picows_client,
     "websockets": websockets_client,
     "aiohttp": aiohttp_client,
@@ -91,4 +129,5 @@ async def _main(name: str, url: str) -> None:
 
 
 if __name__ == "__main__":
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     asyncio.run(_main(sys.argv[1], sys.argv[2]))

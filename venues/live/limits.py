@@ -116,15 +116,17 @@ def address(url: str, venue: str) -> str:
 def rate_limited(status: int, headers: Mapping[str, str], unsaid_s: float) -> RateLimited | None:
     """What an HTTP answer says about waiting; None for nothing.
 
-    429: too many requests; 418: banned for having gone on. Any other wait is asked for by
-    Retry-After alone. `unsaid_s` is waited for a 429 that does not say how long.
+    429: too many requests; 418 or 403: banned for having gone on. Any other wait, as 403's, is
+    asked for by Retry-After alone. `unsaid_s` is waited for a 429 that does not say how long.
     """
     said = retry_after_s(headers.get("Retry-After", ""))
     if status == 418:
         return RateLimited(_BAN_S if said is None else said, banned=True)
     if status == 429:
         return RateLimited(unsaid_s if said is None else said)
-    return RateLimited(said) if status >= 500 and said is not None else None
+    if status < 400 or said is None:
+        return None
+    return RateLimited(said, banned=status == 403)
 
 
 def retry_after_s(value: str) -> float | None:

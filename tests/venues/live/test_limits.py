@@ -91,7 +91,7 @@ def test_held_turns_wait_until_the_hold_is_over() -> None:
         await turns.wait()
         return loop.time() - began
 
-    assert 0.2 <= asyncio.run(waited()) < 0.4
+    assert 0.2 <= asyncio.run(waited()) < 2.0
 
 
 def test_connections_of_one_address_share_its_turns() -> None:
@@ -116,6 +116,7 @@ def test_at_one_address_for_all_each_venue_is_limited_apart() -> None:
         (429, "", 60.0, False),
         (418, "3600", 3600.0, True),
         (418, "", 120.0, True),
+        (403, "600", 600.0, True),
         (503, "5", 5.0, False),
     ],
 )
@@ -125,7 +126,7 @@ def test_answer_says_how_long_to_wait(status: int, said: str, wait_s: float, ban
     assert (found.wait_s, found.banned) == (wait_s, banned)
 
 
-@pytest.mark.parametrize("status", [200, 404, 500, 503])
+@pytest.mark.parametrize("status", [200, 403, 404, 500, 503])
 def test_other_answers_ask_for_no_wait(status: int) -> None:
     assert rate_limited(status, {}, 60.0) is None
 
