@@ -14,6 +14,7 @@ from venues.live.candles import Candles
 from venues.live.dialect import Dialect, Request
 from venues.live.duplicates import Lack, Trades
 from venues.live.named import NamedTrades
+from venues.live.rest import is_final
 
 Ask = Callable[[Request], Awaitable[tuple[bytes, list[Event]]]]
 Write = Callable[[Event], None]
@@ -156,8 +157,8 @@ class Backfill:
                     "backfill_failed", venue=instrument.venue, symbol=instrument.symbol,
                     error=str(error),
                 )  # fmt: skip
-            if time.monotonic() > until:
-                return False
+                if is_final(error) or time.monotonic() > until:
+                    return False
             await asyncio.sleep(random.uniform(wait_s / 2, wait_s))
             wait_s = min(2 * wait_s, MOST_WAIT_S)
 

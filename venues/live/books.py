@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from schemas.errors import VenueError
 from streams.logs import logger
 from venues.live.dialect import Request
+from venues.live.rest import is_final
 
 # A REST snapshot has to be newer than the first delta that waits for it.
 FIRST_DELTA_S = 0.5
@@ -20,6 +21,8 @@ FIRST_DELTA_S = 0.5
 STREAM_S = 2.0
 FIRST_WAIT_S = 0.1
 MOST_WAIT_S = 1.0
+# After a refusal that asking again does not change.
+REFUSED_WAIT_S = 30.0
 AT_ONCE = 8
 
 log = logger("venues.books")
@@ -66,8 +69,12 @@ class Healer:
         """Heal this book from now on."""
         self._books[book.symbol] = book
 
+    def follows(self, symbol: str) -> bool:
+        """Whether this book is healed."""
+        return symbol in self._books
+
     def leave(self, symbol: str) -> None:
-        """Heal this book no more: it is delisted."""
+        """Heal this book no more: its instrument does not trade."""
         self._books.pop(symbol, None)
         self._unknown.discard(symbol)
 
@@ -132,9 +139,11 @@ class Healer:
                     await self._snapshot(book.request)
         except VenueError as error:
             log.warning("snapshot_failed", venue=self._venue, symbol=book.symbol, error=str(error))
+            if is_final(error):
+                book.wait_s = REFUSED_WAIT_S
         finally:
             book.task = None
             patience = STREAM_S if book.request is None else 0.0
             wait = random.uniform(book.wait_s / 2, book.wait_s)
             book.not_before = time.monotonic() + patience + wait
-            book.wait_s = min(2 * book.wait_s, MOST_WAIT_S)
+            book.wait_s = min(2 * book.wait_s, max(MOST_WAIT_S, book.wait_s))

@@ -1,9 +1,16 @@
 """How a venue's clock stands to ours: the best of several time requests, by their round trips."""
 
+import asyncio
+import time
 from collections import deque
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from schemas.events import VenueClock
+from schemas.errors import VenueError
+from schemas.events import Event, VenueClock
+from streams.logs import logger
+
+log = logger("venues.clocks")
 
 # The estimate rests on the best of so many samples.
 SAMPLES = 5
@@ -68,3 +75,44 @@ class ClockEstimate:
             uncertainty_us=best.uncertainty_us,
             samples=len(self._samples),
         )
+
+
+async def keep(
+    clock: ClockEstimate,
+    ask: Callable[[], Awaitable[int]],
+    tell: Callable[[Event], None],
+    every_s: float,
+) -> None:
+    """Compare clocks until cancelled: a few times at once, then spread over each `every_s`.
+
+    `ask` gives the venue's time, microseconds UTC, or raises VenueError. The estimate is told
+    each `every_s`, and at once when a clock was set.
+    """
+    for _ in range(SAMPLES - 1):
+        await _compare(clock, ask)
+    told_at = float("-inf")
+    while True:
+        was_set = await _compare(clock, ask)
+        event = clock.event(_now_us())
+        if event is not None and (was_set or time.monotonic() - told_at >= 0.99 * every_s):
+            tell(event)
+            told_at = time.monotonic()
+        await asyncio.sleep(every_s / SAMPLES)
+
+
+async def _compare(clock: ClockEstimate, ask: Callable[[], Awaitable[int]]) -> bool:
+    sent_us = _now_us()
+    try:
+        venue_us = await ask()
+    except VenueError as error:
+        log.warning("clock_not_read", venue=clock.venue, error=str(error))
+        return False
+    new = sample(sent_us, _now_us(), venue_us)
+    was_set = clock.add(new)
+    if was_set:
+        log.warning("venue_clock_set", venue=clock.venue, offset_us=new.offset_us)
+    return was_set
+
+
+def _now_us() -> int:
+    return time.time_ns() // 1000

@@ -47,6 +47,15 @@ class RestError(VenueError):
         self.status = status
 
 
+def is_final(error: VenueError) -> bool:
+    """Whether the same request would be refused again: what it asks for is wrong or not there."""
+    return (
+        isinstance(error, RestError)
+        and 400 <= error.status < 500
+        and error.status not in (408, 418, 425, 429)
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class _Answer:
     """What came; status 0 and the reason as `data` where nothing did."""

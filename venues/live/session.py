@@ -15,7 +15,7 @@ from venues.frames import Frame
 from venues.live.backfill import Backfill
 from venues.live.books import Book, Healer
 from venues.live.candles import MINUTE_US
-from venues.live.clocks import SAMPLES, ClockEstimate, sample
+from venues.live.clocks import ClockEstimate, keep
 from venues.live.connection import Connection, State
 from venues.live.dialect import Dialect, Plan, Request, Subscription
 from venues.live.instruments import DELISTED, Listings
@@ -24,6 +24,7 @@ from venues.live.limits import Attempts
 from venues.live.named import NamedTrades
 from venues.live.recorder import Recorder
 from venues.live.rest import Rest
+from venues.live.selection import trades
 from venues.live.tail import Tail
 
 log = logger("venues.session")
@@ -107,7 +108,7 @@ class Session:
             self._follow(each, tail)
         self._connect()
         self._spawn(self._keep_instruments())
-        self._spawn(self._keep_clock())
+        self._spawn(keep(self.clock, self._time_us, self._writer.write, self._config.clock_s))
         self._spawn(self._audit())
         log.info(
             "collecting", venue=self.venue, connections=len(self._connections),
@@ -125,11 +126,10 @@ class Session:
         self.healer.look({symbol for _, symbol in intake.feed.wants_snapshot()})
 
     async def close(self) -> None:
-        """End the connections and all tasks, then write what is held."""
+        """End all tasks, and the connections with them, then write what is held."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await asyncio.gather(*(each.close() for each in self._connections.values()))
         await self.backfill.close()
         await self.healer.close()
         self.intake.finish()
@@ -150,46 +150,60 @@ class Session:
         if running and key in tail.trades:
             self.intake.order(symbol).seed(tail.trades[key])
             self.intake.troubled.add(symbol)
-        if "book" in self._config.channels:
-            self.healer.follow(
-                Book(
-                    symbol,
-                    self._dialect.book(instrument.venue_symbol),
-                    lambda: self._resubscribe(symbol),
-                )
-            )
+        self._heal(instrument)
+
+    def _heal(self, instrument: Instrument) -> None:
+        """Heal an instrument's book for as long as it trades."""
+        symbol = instrument.symbol
+        if not trades(instrument):
+            self.healer.leave(symbol)
+            return
+        if "book" not in self._config.channels or self.healer.follows(symbol):
+            return
+        request = self._dialect.book(instrument.venue_symbol)
+        self.healer.follow(Book(symbol, request, lambda: self._resubscribe(symbol)))
+        if any(self._carries(plan, symbol) for plan in self._up):
+            self.healer.connected(symbol)
+
+    def _carries(self, plan: str, symbol: str) -> bool:
+        subscriptions = self._connections[plan].plan.subscriptions
+        return any(each.symbol == symbol and each.channel == "book" for each in subscriptions)
 
     def _connect(self) -> None:
         """Make the connections of the plan as it is now; those that are the same stay."""
         followed = [each for each in self._listings if each.status != DELISTED]
         plans = {p.name: p for p in self._dialect.plans(followed, self._config.channels)}
-        for name, connection in list(self._connections.items()):
-            if plans.get(name) != connection.plan:
-                del self._connections[name]
+        for name in self._connections.keys() | plans.keys():
+            old, plan = self._connections.get(name), plans.get(name)
+            if old is None or old.plan != plan:
                 self._up.discard(name)
-                self._spawn(connection.close())
-        for name, plan in plans.items():
-            if name not in self._connections:
-                self._connections[name] = self._connection(plan)
+                self._connections.pop(name, None)
+                if plan is not None:
+                    self._connections[name] = self._connection(plan)
+                self._spawn(self._replace(name, old, self._connections.get(name)))
         self._outdated = False
 
     def _connection(self, plan: Plan) -> Connection:
-        connection = Connection(
+        return Connection(
             plan, self._dialect, self._config, self.intake.take, self._on_state, self._attempts
         )
-        self._spawn(self._keep(connection))
-        return connection
 
-    async def _keep(self, connection: Connection) -> None:
-        """Run a connection until it is closed; another in its place if it fails of itself."""
-        try:
-            await connection.run()
-        except Exception:  # the edge: a fault of ours ends no collecting
-            log.exception("connection_failed", venue=self.venue, connection=connection.plan.name)
+    async def _replace(self, name: str, old: Connection | None, new: Connection | None) -> None:
+        """End one connection, then keep another: their sockets have the same names."""
+        if old is not None:
+            await old.close()
+            self.intake.feed.disconnect(self.venue, self._sockets.pop(name, ""))
+        while new is not None:
+            try:
+                await new.run()
+                return
+            except Exception:  # the edge: a fault of ours ends no collecting
+                log.exception("connection_failed", venue=self.venue, connection=name)
+            self._up.discard(name)
             await asyncio.sleep(1.0)
-            name = connection.plan.name
-            if self._connections.get(name) is connection:
-                self._connections[name] = self._connection(connection.plan)
+            if self._connections.get(name) is not new:
+                return
+            new = self._connections[name] = self._connection(new.plan)
 
     async def _resubscribe(self, symbol: str) -> None:
         for connection in self._connections.values():
@@ -209,17 +223,16 @@ class Session:
 
     def _refresh(self, listed: list[Instrument]) -> None:
         for event in self._listings.update(listed, _now_us()):
-            if isinstance(event, FeedStatus):
+            if isinstance(event, Instrument):
+                self._heal(event)
+                self._outdated |= event.status == DELISTED
+                self.intake.write([event])
+            elif isinstance(event, FeedStatus):
                 log.warning(
                     "instrument_changed", venue=self.venue, symbol=event.symbol,
                     reason=event.reason,
                 )  # fmt: skip
-            if isinstance(event, FeedStatus) and event.status == "LOST":
-                self.healer.leave(event.symbol)
-                self.intake.lose(event)
-                self._outdated = True
-            else:
-                self.intake.write([event])
+                (self.intake.lose(event) if event.status == "LOST" else self.intake.write([event]))
         new = [
             each
             for each in self._choose(listed)
@@ -320,34 +333,9 @@ class Session:
     def _held(self, symbol: str) -> int:
         return self.intake.feed.held(self.venue, symbol)
 
-    # The venue's clock
-
-    async def _keep_clock(self) -> None:
-        """Compare clocks: a few times at once, then spread over each `clock_s`; tell the best."""
-        for _ in range(SAMPLES - 1):
-            await self._compare_clock()
-        every_s, told_at = self._config.clock_s, float("-inf")
-        while True:
-            was_set = await self._compare_clock()
-            event = self.clock.event(_now_us())
-            if event is not None and (was_set or time.monotonic() - told_at >= 0.99 * every_s):
-                self.intake.write([event])
-                told_at = time.monotonic()
-            await asyncio.sleep(every_s / SAMPLES)
-
-    async def _compare_clock(self) -> bool:
-        sent_us = _now_us()
-        try:
-            answer = await self._rest.get(self._dialect.time(), self._dialect.limits)
-            venue_us = self._dialect.server_time_us(answer)
-        except VenueError as error:
-            log.warning("clock_not_read", venue=self.venue, error=str(error))
-            return False
-        new = sample(sent_us, _now_us(), venue_us)
-        was_set = self.clock.add(new)
-        if was_set:
-            log.warning("venue_clock_set", venue=self.venue, offset_us=new.offset_us)
-        return was_set
+    async def _time_us(self) -> int:
+        answer = await self._rest.get(self._dialect.time(), self._dialect.limits)
+        return self._dialect.server_time_us(answer)
 
     def _venue_us(self, at_us: int) -> int:
         """A time of ours by the venue's clock, as far as that is known."""
