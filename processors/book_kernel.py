@@ -13,7 +13,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
-from processors.codes import BOOK_DELTA, BOOK_SNAPSHOT, CLOCK, FEED_STATUS, QUOTE
+from processors.codes import BOOK_DELTA, BOOK_SNAPSHOT, CLOCK, FEED_STATUS, OTHER, QUOTE
 from processors.signatures import (
     FLAGS,
     FLOAT_ROWS,
@@ -36,8 +36,15 @@ INTEGER_START = (0, 0, -1, 0, 0, 0, 0)
 BEST_BID, BEST_ASK = range(2)
 FLOAT_START = (np.nan, np.nan)
 # An instrument's totals.
-SNAPSHOTS, APPLIED, STALE, GAPS, FEED_GAPS, BEFORE_SNAPSHOT = range(6)
-TOTALS = ("snapshots", "applied", "stale_deltas", "gaps", "feed_gaps", "deltas_before_snapshot")
+(
+    SNAPSHOTS, APPLIED, STALE, GAPS, FEED_GAPS, WITHOUT_BOOK, STALE_SNAPSHOTS, RESUMED,
+) = range(8)  # fmt: skip
+TOTALS = (
+    "snapshots", "applied", "stale_deltas", "gaps", "feed_gaps", "deltas_without_book",
+    "stale_snapshots", "resumed",
+)  # fmt: skip
+# Venues that begin anew at this sequence send a snapshot with it; 0: without sequences.
+_RESTART_SEQUENCE = 1
 # A level in the pool.
 KEY, QUANTITY = range(2)
 # A side's slot; side 2 * instrument holds bids, the next one asks.
@@ -164,18 +171,19 @@ def _emit(
     row[OUT_EVENT] = i
     row[OUT_SEQ] = seq
     row[OUT_INSTRUMENT] = book
-    row[OUT_LIVE] = integers[book, LIVE]
-    row[OUT_SEQUENCE] = integers[book, SEQUENCE]
+    live = integers[book, LIVE]
+    row[OUT_LIVE] = live
+    row[OUT_SEQUENCE] = integers[book, SEQUENCE] if live else -1
     bids, asks = sides[2 * book], sides[2 * book + 1]
     row[OUT_BIDS_START] = used[USED_BIDS]
-    row[OUT_BIDS_COUNT] = min(levels, bids[COUNT])
+    row[OUT_BIDS_COUNT] = min(levels, bids[COUNT]) if live else 0
     for j in range(row[OUT_BIDS_COUNT]):
         at = bids[START] + bids[COUNT] - 1 - j
         out_bids[used[USED_BIDS] + j, 0] = pool[at, KEY]
         out_bids[used[USED_BIDS] + j, 1] = pool[at, QUANTITY]
     used[USED_BIDS] += row[OUT_BIDS_COUNT]
     row[OUT_ASKS_START] = used[USED_ASKS]
-    row[OUT_ASKS_COUNT] = min(levels, asks[COUNT])
+    row[OUT_ASKS_COUNT] = min(levels, asks[COUNT]) if live else 0
     for j in range(row[OUT_ASKS_COUNT]):
         at = asks[START] + asks[COUNT] - 1 - j
         out_asks[used[USED_ASKS] + j, 0] = -pool[at, KEY]
@@ -195,28 +203,25 @@ def _is_due(row: Integers, time: int, interval: int) -> bool:
 
 
 @numba.njit(cache=True, nogil=True)
-def _close(book: int, integers: Integers, floats: Floats, sides: Integers) -> None:
-    """Make a book unknown."""
+def _suspend(book: int, integers: Integers, floats: Floats) -> None:
+    """Make a book unknown; what it was at is kept, another collector may go on from there."""
     integers[book, LIVE] = 0
-    integers[book, SEQUENCE] = -1
     floats[book, BEST_BID] = np.nan
     floats[book, BEST_ASK] = np.nan
-    sides[2 * book, COUNT] = 0
-    sides[2 * book + 1, COUNT] = 0
 
 
 @numba.njit(
     [
         INTEGER(
-            INTEGER, INTEGERS_IN, INTEGERS_IN, INTEGERS_IN, INTEGERS_IN,
+            INTEGER, INTEGERS, INTEGERS_IN, INTEGERS_IN, INTEGERS_IN,
             INTEGERS_IN, INTEGERS_IN, INTEGERS_IN, INTEGERS_IN, INTEGERS_IN,
             FLOATS_IN, FLOATS_IN, FLOATS_IN, FLOATS_IN,
             INTEGERS_IN, INTEGERS_IN, INTEGERS_IN, INTEGERS_IN, INTEGERS_IN, INTEGERS_IN,
             FLOATS_IN, FLOATS_IN, FLOATS_IN, FLOATS_IN,
             FLOATS_IN, FLOATS_IN, INTEGERS_IN,
-            INTEGER, INTEGER, INTEGERS_IN,
+            INTEGER, INTEGER, INTEGER, INTEGERS_IN,
             INTEGER_ROWS, FLOAT_ROWS, INTEGER_ROWS, FLAGS, INTEGER_ROWS, FLOAT_ROWS,
-            INTEGERS, INTEGER_ROWS, FLOAT_ROWS, FLOAT_ROWS, FLOATS, FLOATS, INTEGERS,
+            INTEGERS, INTEGER_ROWS, FLOAT_ROWS, FLOAT_ROWS, FLOATS, FLOATS, INTEGERS, FLAGS,
         )
     ],
     cache=True, nogil=True,
@@ -232,13 +237,13 @@ def advance(
     delta_bid_prices: Floats, delta_bid_quantities: Floats,
     delta_ask_prices: Floats, delta_ask_quantities: Floats,
     quote_bid: Floats, quote_ask: Floats, feed_closes: Integers,
-    interval: int, levels: int, order: Integers,
+    interval: int, levels: int, restart: int, order: Integers,
     integers: Integers, floats: Floats, totals: Integers, dirty: Bytes,
     sides: Integers, pool: Floats,
     used: Integers, out: Integers, out_bids: Floats, out_asks: Floats,
-    best_bid: Floats, best_ask: Floats, top_time: Integers,
+    best_bid: Floats, best_ask: Floats, top_time: Integers, book_live: Bytes,
 ) -> int:  # fmt: skip
-    """Advance all books from event `first` on.
+    """Advance all books from event `first` on; `code` of what a book is past becomes OTHER.
 
     Returns the number of events, or the index of an event for which `used[SHORT_OF]` (POOL or
     OUT) is too small; nothing of that event has been done then.
@@ -285,11 +290,19 @@ def advance(
             r = row[i]
             if kind == FEED_STATUS:
                 if feed_closes[r] & CLOSES_BOOK and was_live == 1:
-                    _close(book, integers, floats, sides)
+                    _suspend(book, integers, floats)
                     totals[book, FEED_GAPS] += 1
                 if feed_closes[r] & CLOSES_QUOTES and integers[book, HAS_SNAPSHOT] == 0:
                     floats[book, BEST_BID] = np.nan
                     floats[book, BEST_ASK] = np.nan
+            elif (
+                kind == BOOK_SNAPSHOT
+                and was_live == 1
+                and _RESTART_SEQUENCE < snapshot_sequence[r] <= integers[book, SEQUENCE]
+                and event_time[i] < integers[book, TOP_TIME] + restart
+            ):
+                totals[book, STALE_SNAPSHOTS] += 1
+                code[i] = OTHER
             elif kind == BOOK_SNAPSHOT:
                 more_bids = max(0, snapshot_bid_count[r] - bids[COUNT])
                 more_asks = max(0, snapshot_ask_count[r] - asks[COUNT])
@@ -318,13 +331,20 @@ def advance(
             else:
                 previous, sequence = delta_previous[r], delta_sequence[r]
                 known = integers[book, SEQUENCE]
-                follows = previous in (-1, known)
-                if was_live == 0:
-                    totals[book, BEFORE_SNAPSHOT] += 1
-                elif not follows and sequence <= known:
+                # A book that is suspended takes only what names what it is at.
+                if previous == -1:
+                    joins = was_live == 1
+                else:
+                    joins = previous == known or previous <= known < sequence
+                if integers[book, HAS_SNAPSHOT] == 0:
+                    totals[book, WITHOUT_BOOK] += 1
+                elif not joins and previous != -1 and sequence <= known:
                     totals[book, STALE] += 1
-                elif not follows and previous > known:
-                    _close(book, integers, floats, sides)
+                    code[i] = OTHER
+                elif not joins and was_live == 0:
+                    totals[book, WITHOUT_BOOK] += 1
+                elif not joins:
+                    _suspend(book, integers, floats)
                     totals[book, GAPS] += 1
                 else:
                     if not (
@@ -346,6 +366,10 @@ def advance(
                     integers[book, SEQUENCE] = sequence
                     integers[book, TOP_TIME] = event_time[i]
                     totals[book, APPLIED] += 1
+                    if was_live == 0:
+                        integers[book, LIVE] = 1
+                        totals[book, RESUMED] += 1
+                        changed = True
             if changed:
                 floats[book, BEST_BID] = (
                     pool[bids[START] + bids[COUNT] - 1, KEY] if bids[COUNT] else np.nan
@@ -364,4 +388,5 @@ def advance(
         best_bid[i] = floats[book, BEST_BID]
         best_ask[i] = floats[book, BEST_ASK]
         top_time[i] = integers[book, TOP_TIME]
+        book_live[i] = integers[book, LIVE]
     return len(code)

@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 
 from processors import book_kernel as kernel
 from processors.cells import Cells, pack_symbol, unpack_symbol
-from processors.config import BooksConfig, ProcessorsConfig
+from processors.config import BooksConfig, ProcessorsConfig, SeenConfig
 from processors.emitted import emitted_table
 from processors.instruments import Instruments
 from processors.work import Work
 from schemas.columns import Rows, enum_symbols, item_dtypes
 
-_LAYOUT = 1
+_LAYOUT = 2
 _COUNTS = struct.Struct("<II")
 _CLOSING = {enum_symbols("FeedStatus", "status").index(name) for name in ("GAP", "LOST")}
 _CLOSES = {
@@ -35,7 +35,7 @@ class Books:
 
     def __init__(self, instruments: Instruments) -> None:
         self._instruments = instruments
-        self._config = BooksConfig()
+        self._config, self._restart = BooksConfig(), 1000 * SeenConfig().restart_ms
         self._cells = Cells(kernel.INTEGER_START, kernel.FLOAT_START, kernel.TOTALS)
         self._sides = np.zeros((0, 3), np.int64)
         self._pool = np.empty((4096, 2))
@@ -46,7 +46,7 @@ class Books:
 
     def configure(self, config: ProcessorsConfig) -> None:
         """Go on under this configuration; it concerns only what is emitted, not the books."""
-        self._config = config.books
+        self._config, self._restart = config.books, 1000 * config.seen.restart_ms
 
     def process(self, work: Work) -> list[Rows]:
         """Advance the books over a batch."""
@@ -80,11 +80,12 @@ class Books:
             delta_bids["price"], delta_bids["quantity"],
             delta_asks["price"], delta_asks["quantity"],
             quotes["bid_price"], quotes["ask_price"], _feed_closes(work),
-            1000 * config.emit_interval_ms, config.levels, self._instruments.order(),
+            1000 * config.emit_interval_ms, config.levels, self._restart,
+            self._instruments.order(),
             self._cells.integers, self._cells.floats, self._cells.totals, self._cells.dirty,
             self._sides, self._pool,
             self._used, self._out, self._out_bids, self._out_asks,
-            work.best_bid, work.best_ask, work.top_time,
+            work.best_bid, work.best_ask, work.top_time, work.book_live,
         ))  # fmt: skip
 
     def _emitted(self, work: Work) -> list[Rows]:
@@ -134,7 +135,7 @@ class Books:
                 self._sides[2 * instrument : 2 * instrument + 2, kernel.COUNT] = 0
 
     def counts(self) -> dict[str, int]:
-        """Snapshots, deltas applied and left out, gaps."""
+        """Snapshots, deltas applied and left out, gaps, books that went on after one."""
         return self._cells.counts()
 
     def _is_known(self, instrument: int) -> bool:

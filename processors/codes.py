@@ -17,6 +17,10 @@ QUOTE: Final = 4
 KLINE: Final = 5
 FEED_STATUS: Final = 6
 CLOCK: Final = 7
+MARK_PRICE: Final = 8
+FUNDING: Final = 9
+NEWS: Final = 10
+SENTIMENT_INDEX: Final = 11
 
 _CODES = {
     "Trade": TRADE,
@@ -26,6 +30,10 @@ _CODES = {
     "Kline": KLINE,
     "FeedStatus": FEED_STATUS,
     "Clock": CLOCK,
+    "MarkPrice": MARK_PRICE,
+    "Funding": FUNDING,
+    "News": NEWS,
+    "SentimentIndex": SENTIMENT_INDEX,
 }
 
 # By `Batch.kind`; the last entry serves kind -1, what could not be decoded.

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from schemas.errors import ConfigError
 
 # Raised whenever the same input would give other bytes.
-VERSION = "1"
+VERSION = "2"
 
 Interval = Literal["1s", "1m", "5m", "1h"]
 INTERVAL_US: dict[str, int] = {
@@ -41,6 +41,22 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class SeenConfig(Section):
+    """What has been seen takes no effect again: two collectors may write the same event."""
+
+    trades: Annotated[int, Field(ge=1, le=1 << 20)] = 8_192
+    """Trade ids remembered for each venue and symbol."""
+    others: Annotated[int, Field(ge=1, le=1 << 20)] = 1_024
+    """Closed klines and settled funding rates remembered for each venue and symbol; headlines
+    and index values for each partition."""
+    restart_ms: Annotated[int, Field(ge=0)] = 2_000
+    """A quote or book whose sequence is not above the newest, but whose event time is so much
+    later, is of a venue that began to count anew."""
+    set_back_ms: Annotated[int, Field(ge=0)] = 60_000
+    """What has no sequence and is older than the newest is a repeat; unless by more than this:
+    then a clock was wrong."""
+
+
 class BooksConfig(Section):
     """Order books."""
 
@@ -70,6 +86,7 @@ class ProcessorsConfig(Section):
 
     symbols: tuple[str, ...] = ()
     """Canonical symbols to process; empty: all that are on the tape."""
+    seen: SeenConfig = SeenConfig()
     books: BooksConfig = BooksConfig()
     bars: BarsConfig = BarsConfig()
     reference: ReferenceConfig = ReferenceConfig()

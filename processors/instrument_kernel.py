@@ -36,7 +36,7 @@ def _word(typing_context: Any, text: Any, at: Any) -> Any:
 
 
 @numba.njit(cache=True, nogil=True)
-def _hash(text: Bytes, first: int, count: int) -> Any:
+def hash_text(text: Bytes, first: int, count: int) -> Any:
     """A number that mixes all of some bytes; words may overlap at the end."""
     start, length = np.uint64(first), np.uint64(count)
     value = length
@@ -75,8 +75,8 @@ def _equal(a: Bytes, a_first: int, b: Bytes, b_first: int, count: int) -> bool:
 def _place(
     text: Bytes, venue: int, venue_length: int, symbol: int, symbol_length: int, mask: int
 ) -> Any:
-    value = _hash(text, venue, venue_length) * np.uint64(31)
-    value = (value + _hash(text, symbol, symbol_length)) * _MULTIPLIER
+    value = hash_text(text, venue, venue_length) * np.uint64(31)
+    value = (value + hash_text(text, symbol, symbol_length)) * _MULTIPLIER
     # The high bits are mixed best.
     return np.int64((value >> np.uint64(32)) & np.uint64(mask))
 

@@ -14,6 +14,7 @@ from processors.config import VERSION, ProcessorsConfig, VersionMismatch
 from processors.emitted import join
 from processors.instruments import Instruments
 from processors.reference import Reference
+from processors.seen import Seen
 from processors.stage import Stage
 from processors.work import open_work
 from schemas import catalogue
@@ -37,9 +38,9 @@ class Pipeline:
 
     def __init__(self) -> None:
         self.instruments = Instruments()
-        # In the order of their work. A stage that drops what was seen before goes first: it sets
-        # `code` of such events to OTHER, and the others pass over them.
+        # In the order of their work: what `seen` drops, the others pass over.
         self._stages: tuple[Stage, ...] = (
+            Seen(self.instruments),
             Books(self.instruments),
             Bars(self.instruments),
             Reference(self.instruments),

@@ -29,8 +29,8 @@ class Work:
     no effect sets it to OTHER, and later stages do not see it. `instrument[i]` is the index in
     `instruments` of event i's venue and symbol, -1 for global events and for symbols that are
     not processed. Times are microseconds UTC. The `books` stage fills `best_bid` and `best_ask`
-    (NaN: unknown) and `top_time` (event time at which they were last confirmed) with its
-    instrument's state after event i.
+    (NaN: unknown), `top_time` (event time at which they were last confirmed) and `book_live`
+    (1: the book follows the venue) with its instrument's state after event i.
     """
 
     batch: Batch
@@ -42,6 +42,7 @@ class Work:
     best_bid: NDArray[np.float64]
     best_ask: NDArray[np.float64]
     top_time: NDArray[np.int64]
+    book_live: NDArray[np.uint8]
 
     def table(self, record: str) -> NDArray[np.void]:
         """A record's rows, none where the batch has none."""
@@ -67,6 +68,7 @@ def open_work(batch: Batch, instruments: Instruments) -> Work:
         best_bid=np.full(count, np.nan),
         best_ask=np.full(count, np.nan),
         top_time=np.zeros(count, np.int64),
+        book_live=np.zeros(count, np.uint8),
     )
     for record, table in batch.tables.items():
         if not len(table):

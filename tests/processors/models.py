@@ -17,13 +17,19 @@ from schemas.events import (
     Clock,
     Event,
     FeedStatus,
+    Funding,
     Kline,
+    MarkPrice,
+    News,
     Origin,
     Quote,
     ReferencePrice,
+    SentimentIndex,
     Trade,
 )
 from schemas.venues import BY_NAME
+
+_NEVER = -(1 << 62)
 
 Key = tuple[str, str]  # symbol, venue: in this order they sort as outputs do
 _INTERVALS = sorted(INTERVAL_US, key=lambda name: INTERVAL_US[name])
@@ -55,9 +61,8 @@ class _Book:
                 else:
                     side.pop(price, None)
 
-    def close(self) -> None:
-        self.live, self.sequence = False, -1
-        self.bids, self.asks, self.top = {}, {}, (math.nan, math.nan)
+    def suspend(self) -> None:
+        self.live, self.top = False, (math.nan, math.nan)
 
 
 class Model(Protocol):
@@ -67,11 +72,82 @@ class Model(Protocol):
         """What the event causes."""
 
 
+class SeenModel:
+    """Events that came before, as lists of what identifies them."""
+
+    def __init__(self, config: ProcessorsConfig) -> None:
+        self._config = config.seen
+        self._keys: defaultdict[object, list[object]] = defaultdict(list)
+        self._newest: dict[object, int] = {}
+        self._quotes: dict[Key, tuple[int, int, tuple[str, ...]]] = {}
+
+    def repeats(self, event: Event) -> bool:
+        """Whether an event came before; it has come then."""
+        most, others = self._config.trades, self._config.others
+        match event:
+            case Clock():
+                repeated = self._old("clock", event.event_time)
+            case News() | SentimentIndex():
+                repeated = self._among("global", _content(event), others)
+            case Quote():
+                repeated = self._quote((event.symbol, event.venue), event)
+            case Trade():
+                key = (event.symbol, event.venue, "trade")
+                repeated = bool(event.trade_id) and self._among(key, event.trade_id, most)
+            case MarkPrice() | Funding(settled=False):
+                repeated = self._old((event.symbol, event.venue, type(event)), event.event_time)
+            case Funding() | Kline(closed=True):
+                repeated = self._among((event.symbol, event.venue), _content(event), others)
+            case _:
+                repeated = False
+        return repeated
+
+    def _quote(self, key: Key, event: Quote) -> bool:
+        prices = event.bid_price, event.bid_quantity, event.ask_price, event.ask_quantity
+        said = tuple(map(repr, map(_one_nan, prices)))
+        sequence, newest, before = self._quotes.get(key, (-1, _NEVER, ()))
+        time = event.event_time
+        if event.sequence >= 0:
+            limit = newest + 1000 * self._config.restart_ms
+            repeated = event.sequence <= sequence and time < limit
+        else:
+            near = newest - time <= 1000 * self._config.set_back_ms
+            repeated = near and (time < newest or (time == newest and said == before))
+        if not repeated:
+            known = event.sequence if event.sequence >= 0 else sequence
+            self._quotes[key] = known, time, said
+        return repeated
+
+    def _old(self, key: object, time: int) -> bool:
+        newest = self._newest.get(key, _NEVER)
+        if time <= newest and newest - time <= 1000 * self._config.set_back_ms:
+            return True
+        self._newest[key] = time
+        return False
+
+    def _among(self, key: object, said: object, most: int) -> bool:
+        if said in self._keys[key]:
+            return True
+        self._keys[key] = [*self._keys[key], said][-most:]
+        return False
+
+
+def _content(event: News | SentimentIndex | Kline | Funding) -> tuple[object, ...]:
+    """What makes an event the same as another."""
+    if isinstance(event, Kline):
+        prices = event.open, event.high, event.low, event.close, event.volume
+        return (event.interval, event.open_time, *map(repr, prices))
+    unsaid = {"receive_time"} | ({"event_time"} if isinstance(event, News) else set())
+    fields = {name: getattr(event, name) for name in event.__struct_fields__}
+    return (type(event), *(repr(value) for name, value in fields.items() if name not in unsaid))
+
+
 class BooksModel:
     """Books, and the tops of book that they give."""
 
     def __init__(self, config: ProcessorsConfig) -> None:
         self._config = config.books
+        self._restart_us = 1000 * config.seen.restart_ms
         self.books: defaultdict[Key, _Book] = defaultdict(_Book)
 
     def emit(self, origin: Origin, event: Event) -> Iterator[Book]:
@@ -98,7 +174,7 @@ class BooksModel:
         elif isinstance(event, FeedStatus):
             if event.status in {"GAP", "LOST"}:
                 if event.channel in {"book", "*"} and book.live:
-                    book.close()
+                    book.suspend()
                 if event.channel in {"quotes", "*"} and not book.has_snapshot:
                     book.top = (math.nan, math.nan)
         elif isinstance(event, BookSnapshot | BookDelta):
@@ -106,20 +182,31 @@ class BooksModel:
 
     def _follow(self, book: _Book, event: BookSnapshot | BookDelta) -> None:
         if isinstance(event, BookSnapshot):
+            if (
+                book.live
+                and 1 < event.sequence <= book.sequence
+                and event.event_time < book.top_time + self._restart_us
+            ):
+                return
             book.live, book.has_snapshot, book.sequence = True, True, event.sequence
             book.bids, book.asks = {}, {}
             book.apply(event.bids[::-1], event.asks[::-1])
         else:
-            previous, known = event.previous_sequence, book.sequence
-            if not book.live:
+            previous, known, was_live = event.previous_sequence, book.sequence, book.live
+            if not book.has_snapshot:
                 return
-            if previous not in {-1, known}:
+            if previous == -1:
+                if not book.live:
+                    return
+            elif previous != known:
                 if event.sequence <= known:
                     return
                 if previous > known:
-                    book.close()
+                    if book.live:
+                        book.suspend()
                     return
-            if event.sequence == known and not event.bids and not event.asks:
+            book.live = True
+            if was_live and event.sequence == known and not event.bids and not event.asks:
                 book.top_time = event.event_time
                 return
             book.sequence = event.sequence
@@ -143,9 +230,9 @@ class BooksModel:
             event_time=event.event_time,  # type: ignore[attr-defined]
             receive_time=event.receive_time,  # type: ignore[attr-defined]
             state="LIVE" if book.live else "UNKNOWN",
-            sequence=book.sequence,
-            bids=sorted(book.bids.items(), reverse=True)[:levels],
-            asks=sorted(book.asks.items())[:levels],
+            sequence=book.sequence if book.live else -1,
+            bids=sorted(book.bids.items(), reverse=True)[:levels] if book.live else [],
+            asks=sorted(book.asks.items())[:levels] if book.live else [],
         )
 
 
@@ -364,7 +451,7 @@ def expected(
     events: Sequence[Event], config: ProcessorsConfig, first_offset: int, partition: int = 3
 ) -> dict[str, list[Event]]:
     """What the pipeline must emit under one configuration, by topic."""
-    books = BooksModel(config)
+    seen, books = SeenModel(config), BooksModel(config)
     models: dict[str, Model] = {
         "books": books,
         "bars": BarsModel(config),
@@ -374,6 +461,8 @@ def expected(
     for offset, event in enumerate(events, first_offset):
         symbol = getattr(event, "symbol", None)
         if symbol is not None and config.symbols and symbol not in config.symbols:
+            continue
+        if seen.repeats(event):
             continue
         for topic, model in models.items():
             found[topic].extend(model.emit(Origin("tape", partition, offset), event))

@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
 from hypothesis import strategies as st
 
 from processors.config import (
@@ -12,6 +13,7 @@ from processors.config import (
     BooksConfig,
     ProcessorsConfig,
     ReferenceConfig,
+    SeenConfig,
 )
 from schemas.events import (
     BookDelta,
@@ -19,10 +21,12 @@ from schemas.events import (
     Clock,
     Event,
     FeedStatus,
+    Funding,
     Kline,
     MarkPrice,
     News,
     Quote,
+    SentimentIndex,
     Trade,
 )
 from tests.processors.batches import configured
@@ -42,11 +46,13 @@ INSTRUMENTS = (
 CONFIGS = (
     ProcessorsConfig(),
     ProcessorsConfig(
+        seen=SeenConfig(trades=3, others=2, restart_ms=900, set_back_ms=5_000),
         books=BooksConfig(levels=2, emit_interval_ms=0),
         bars=BarsConfig(intervals=("1s", "5m"), grace_ms=0),
     ),
     ProcessorsConfig(
         symbols=("ETH-USDT", "Ä-USD"),
+        seen=SeenConfig(trades=20, others=30, set_back_ms=0),
         books=BooksConfig(levels=3),
         reference=ReferenceConfig(stale_after_ms=60_000),
     ),
@@ -61,7 +67,8 @@ _STEPS_US = (
 _KLINES = {**INTERVAL_US, "15m": 900_000_000, "1d": 86_400_000_000, "1M": 1, "odd": 1}
 _ACTIONS = (
     "trade", "trade", "trade", "delta", "delta", "delta", "delta", "snapshot", "snapshot", "quote",
-    "quote", "kline", "kline", "feed", "clock", "clock", "clock", "other",
+    "quote", "kline", "kline", "feed", "clock", "clock", "clock", "other", "other", "repeat",
+    "repeat",
 )  # fmt: skip
 
 
@@ -69,8 +76,17 @@ _ACTIONS = (
 class _Builder:
     now: int = START_US
     sequences: dict[tuple[str, str], int] = field(default_factory=dict)
+    made: list[Event] = field(default_factory=list)
 
     def event(self, action: str, which: int, step: int, a: int, b: int) -> Event:
+        if action == "repeat" and self.made:
+            # Another collector writes it again: soon, or much later.
+            back = min(1 + a * (1 + b % 3), len(self.made))
+            return msgspec.structs.replace(self.made[-back], receive_time=self.now)
+        self.made.append(self._new(action, which, step, a, b))
+        return self.made[-1]
+
+    def _new(self, action: str, which: int, step: int, a: int, b: int) -> Event:
         self.now += step
         venue, symbol = INSTRUMENTS[which]
         common: dict[str, Any] = {
@@ -84,21 +100,28 @@ class _Builder:
             return Clock(event_time=whole, receive_time=whole + 7)
         if action == "configure":
             return configured(CONFIGS[a % len(CONFIGS)], self.now)
-        if action == "other":
-            return _other(common, a)
+        if action in {"other", "repeat"}:
+            return _other(common, a, b)
         made: Event = getattr(self, f"_{action}")(common, a, b)
         return made
 
     def _trade(self, common: dict[str, Any], a: int, b: int) -> Trade:
         return Trade(
             **common,
-            trade_id=str(a),
+            trade_id=self._id(a, b),
             price=math.nan if (a, b) == (13, 13) else 100.0 + 0.1 * a,
             quantity=math.inf if (a, b) == (12, 9) else 0.37 * b,
             aggressor_side=("BUY", "SELL", "UNKNOWN")[a % 3],
             kind="BLOCK" if b == 11 else "ADL" if b == 12 else "MARKET",
             count=a % 4,
         )
+
+    def _id(self, a: int, b: int) -> str:
+        """Numbers in their order, texts, a number too long for one; none; seldom one again."""
+        number = len(self.made)
+        if b == 2:
+            return ("", "0", "007", str(a))[a % 4]
+        return f"{number:x}-{b:04x}" if b == 3 else f"{10**18 + number}" if b == 4 else str(number)
 
     def _snapshot(self, common: dict[str, Any], a: int, b: int) -> BookSnapshot:
         key = common["venue"], common["symbol"]
@@ -141,7 +164,7 @@ class _Builder:
     def _quote(self, common: dict[str, Any], a: int, b: int) -> Quote:
         return Quote(
             **common,
-            sequence=-1,
+            sequence=-1 if a % 3 == 0 else len(self.made) + a - b if a % 3 == 1 else len(self.made),
             bid_price=math.nan if a == 0 else 0.0 if a == 1 else 99.0 + a / 10,
             bid_quantity=1.0,
             ask_price=math.nan if b == 0 else 0.0 if b == 1 else 100.0 + b / 10,
@@ -175,11 +198,19 @@ class _Builder:
         )
 
 
-def _other(common: dict[str, Any], a: int) -> Event:
-    if a % 2:
-        return MarkPrice(**common, mark_price=1.0)
+def _other(common: dict[str, Any], a: int, b: int) -> Event:
     times = {name: common[name] for name in ("event_time", "receive_time")}
-    return News(**times, source="", news_id="", publisher="", title="Ä", currencies=["BTC", "Ä"])
+    if a % 4 == 0:
+        return MarkPrice(**common, mark_price=1.0)
+    if a % 4 == 1:
+        due = b if b % 3 else None
+        return Funding(**common, rate=b / 1e4, settled=b % 2 == 0, funding_time=due)
+    if a % 4 == 2:
+        return SentimentIndex(**times, index="fear_greed", value=b % 3, classification="Ä")
+    return News(
+        **times, source="", news_id=str(b % 2), publisher="", title="Ä" * (b % 3),
+        currencies=["BTC", "Ä"][: b % 4], votes_positive=b % 5 or None,
+    )  # fmt: skip
 
 
 def tapes(max_size: int = 120, configure: bool = False) -> st.SearchStrategy[list[Event]]:

@@ -10,6 +10,7 @@ from schemas.events import Event
 from tests.processors.batches import batch, configured, run, values
 from tests.processors.events import clock, delta, feed, quote, snapshot, trade
 from tests.processors.models import expected
+from tests.processors.test_laws import named
 from tests.processors.test_models import emitted, encoded
 
 NAN = math.nan
@@ -56,7 +57,69 @@ def test_book_announces_a_gap_when_the_sequence_jumps_and_heals_by_a_snapshot() 
     ]
     assert (books[1].bids, books[1].asks) == ([], [])
     assert counts(events)["books.gaps"] == 1
-    assert counts(events)["books.deltas_before_snapshot"] == 1
+    assert counts(events)["books.deltas_without_book"] == 1
+
+
+def test_suspended_book_goes_on_when_another_collector_had_no_gap() -> None:
+    events = [
+        snapshot(0, 5, BIDS, ASKS),
+        feed(1, "LOST", "*"),
+        delta(1.1, 7, 8, [(99.5, 9.0)], []),
+        delta(1.2, 5, 6, [(99.5, 3.0)], []),
+    ]
+    books = run(events, EVERY_CHANGE)["books"]
+    assert [(book.state, book.sequence) for book in books] == [
+        ("LIVE", 5),
+        ("UNKNOWN", -1),
+        ("LIVE", 6),
+    ]
+    assert books[-1].bids == [(99.5, 3.0), *BIDS]
+    assert books[1].bids == []
+    found = counts(events)
+    assert (found["books.resumed"], found["books.deltas_without_book"]) == (1, 1)
+
+
+def test_suspended_book_shows_no_price() -> None:
+    events = [snapshot(0, 5, BIDS, ASKS), clock(1), feed(1, "GAP", "book"), clock(2)]
+    assert prices(events) == [100.0]
+    assert prices([*events, delta(2, 5, 6, [], []), clock(3)]) == [100.0, 100.0]
+
+
+def test_suspended_book_without_sequences_waits_for_a_snapshot() -> None:
+    events = [
+        snapshot(0, 0, BIDS, ASKS),
+        delta(1, -1, -1, [(99.5, 1.0)], []),
+        feed(2, "GAP", "book"),
+        delta(3, -1, -1, [(99.5, 2.0)], []),
+    ]
+    assert [book.state for book in run(events, EVERY_CHANGE)["books"]] == [
+        "LIVE", "LIVE", "UNKNOWN",
+    ]  # fmt: skip
+
+
+def test_snapshot_heals_a_suspended_book_even_by_a_lower_sequence() -> None:
+    events = [snapshot(0, 500, BIDS, ASKS), feed(1, "LOST", "*"), snapshot(1, 30, BIDS, ASKS)]
+    assert run(events)["books"][-1].sequence == 30
+
+
+def test_snapshot_that_a_live_book_is_past_is_stale() -> None:
+    events = [
+        snapshot(0, 500, BIDS, ASKS),
+        delta(1, 500, 510, [(99.5, 1.0)], []),
+        snapshot(1.1, 505, BIDS, ASKS),
+        delta(1.2, 510, 511, [(99.4, 1.0)], []),
+    ]
+    assert [book.sequence for book in run(events)["books"]] == [500, 510, 511]
+    assert counts(events)["books.stale_snapshots"] == 1
+
+
+def test_snapshot_of_a_venue_that_began_anew_replaces_a_live_book() -> None:
+    bybit = [snapshot(0, 500, BIDS, ASKS), snapshot(0.5, 1, BIDS, ASKS)]
+    later = [snapshot(0, 500, BIDS, ASKS), snapshot(2, 30, BIDS, ASKS)]
+    without = [snapshot(0, 0, BIDS, ASKS), snapshot(0.5, 0, BIDS, [])]
+    found = [run(events)["books"][-1] for events in (bybit, later, without)]
+    assert [book.sequence for book in found] == [1, 30, 0]
+    assert found[2].asks == []
 
 
 def test_book_ignores_stale_deltas_and_bridges_after_a_snapshot() -> None:
@@ -181,7 +244,7 @@ def test_trades_see_the_book_after_all_that_came_before_them() -> None:
         trade(4, 1.0),
     ]
     work = open_work(batch(events), pipeline.instruments)
-    pipeline.stages[0].process(work)
+    named(pipeline, "books").process(work)
     assert [None if math.isnan(x) else x for x in work.best_bid.tolist()] == [
         None, 99.0, 99.0, None, None,
     ]  # fmt: skip

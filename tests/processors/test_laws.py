@@ -73,6 +73,7 @@ class Bench:
         work.best_bid[:] = self._whole.best_bid[cut]
         work.best_ask[:] = self._whole.best_ask[cut]
         work.top_time[:] = self._whole.top_time[cut]
+        work.book_live[:] = self._whole.book_live[cut]
         return work
 
     def uncut(self) -> tuple[Emitted, dict[str, bytes], dict[str, int]]:
