@@ -164,7 +164,9 @@ class Socket(WSListener):
         handshake = self._transport.close_handshake
         if self._reason or handshake is None or handshake.recv is None:
             return self._reason or "cut without a word"
-        return f"closed by the venue: {int(handshake.recv.code)} {handshake.recv.reason}".rstrip()
+        code = handshake.recv.code
+        number = getattr(code, "value", code)
+        return f"closed by the venue: {number} {handshake.recv.reason}".rstrip()
 
     def abort(self, reason: str) -> None:
         """End it without waiting for the other side."""

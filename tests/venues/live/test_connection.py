@@ -36,13 +36,14 @@ async def test_connection_comes_back_after_a_cut_and_subscribes_anew() -> None:
         assert served.sockets[1].said == ["sub AAA"]
 
 
+@pytest.mark.parametrize("code", [1012, 4001])
 @bounded
-async def test_loss_tells_the_venues_reason() -> None:
+async def test_loss_tells_the_venues_reason(code: int) -> None:
     async with venue() as served, running(Client(served.url, "AAA")) as client:
         await until(lambda: client.frames)
-        await served.live[0].connection.close(1012, "maintenance")
+        await served.live[0].connection.close(code, "maintenance")
         await until(lambda: "lost" in client.kinds)
-        assert client.states[1].reason == "closed by the venue: 1012 maintenance"
+        assert client.states[1].reason == f"closed by the venue: {code} maintenance"
 
 
 @bounded
