@@ -24,7 +24,8 @@ _PATIENCE_S = 90.0
 _PER_HOST = 8
 _TOTAL_TIMES = 6
 _SAID = 200
-_FINAL = range(100, 500)
+# No answer, too late, too early: worth another try, as 5xx is.
+_AGAIN = frozenset((0, 408, 425))
 _ADVICE = {
     400: "the venue does not take these parameters: see whether the symbol is still listed",
     401: "set the right key",
@@ -113,7 +114,7 @@ class Rest:
             elif answer.status == 200:
                 _heed(answer, turns, limits)
                 return answer.data
-            elif answer.status in _FINAL:
+            elif answer.status < 500 and answer.status not in _AGAIN:
                 break
             else:
                 wait_s = backoff.next()

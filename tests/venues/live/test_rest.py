@@ -124,7 +124,7 @@ async def test_venues_own_count_of_weight_is_kept_to() -> None:
 @bounded
 async def test_server_errors_are_asked_again_a_bounded_number_of_times() -> None:
     async with serving() as served, Rest(CONFIG) as rest:
-        served.answers = [web.Response(status=503, text="maintenance") for _ in range(4)]
+        served.answers = [web.Response(status=status) for status in (500, 503, 408, 425)]
         assert await get(rest, f"{served.url}/depth") == b"ok"
         served.answers = [web.Response(status=503, text="maintenance") for _ in range(9)]
         with pytest.raises(RestError, match="HTTP 503: maintenance; see whether") as caught:
