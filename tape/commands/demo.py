@@ -28,23 +28,35 @@ def command(
     seconds: Annotated[float, typer.Option(min=5, help="How long to feed.")] = 60.0,
     capture: Annotated[
         list[Path] | None,
-        typer.Option(help="Recorded capture to run on, repeatable; default: the market model."),
+        typer.Option(help="Recorded capture to run on, repeatable; default: simulated venues."),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Seed of the market model.")] = 1,
-    rate: Annotated[float, typer.Option(min=1, help="Frames a second of the market model.")] = 2000,
+    seed: Annotated[int, typer.Option(help="Seed of the market and its weather.")] = 1,
+    rate: Annotated[
+        float, typer.Option(min=1, help="Messages a second of the venues, together.")
+    ] = 2000,
+    weather: Annotated[
+        str, typer.Option(help="Faults of venues and connections: calm, rough or storm.")
+    ] = "calm",
     keep: Annotated[
         bool, typer.Option("--keep", help="Leave the local stack running at the end.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="End with one JSON object.")] = False,
 ) -> None:
-    """Run all of it: Kafka, registry and PostgreSQL, input, worker, sink; then prove it.
+    """Run all of it: simulated venues, collector, Kafka, worker, sink, tables; then prove it.
 
-    Feeds a tape of its own, shows what comes out, and after the time (or Ctrl-C) replays the
-    session and compares every derived byte, and every row of the tables. Ends with status 1 if
-    a proof fails. A second Ctrl-C ends all without proof. What the demo started ends with it.
+    Binance, Bybit and OKX are servers on this machine that speak their own protocols; in rough
+    weather they disconnect, go silent, leave messages out, send them twice. Feeds a tape of its
+    own, shows what comes out, and after the time (or Ctrl-C) checks that each trade is there
+    once, replays the session and compares every derived byte, and every row of the tables. Ends
+    with status 1 if a proof fails. A second Ctrl-C ends all without proof. What the demo started
+    ends with it.
 
-    Example: `tape demo --seconds 20`; `tape demo --capture capture.jsonl.zst`
+    Example: `tape demo --seconds 20 --weather storm`; `tape demo --capture capture.jsonl.zst`
     """
+    from venues.simulator.server.weather import WEATHERS
+
+    if weather not in WEATHERS:
+        raise ConfigError(f"--weather {weather}: known are {', '.join(WEATHERS)}")
     captures = tuple(capture or ())
     for path in captures:
         if not path.is_file():
@@ -59,7 +71,9 @@ def command(
     )
     folder = settings.stack.home / "demo"
     with _alone(folder):
-        outcome, running = _run(settings, Options(seconds, captures, seed, rate), console, keep)
+        outcome, running = _run(
+            settings, Options(seconds, captures, seed, rate, weather), console, keep
+        )
     if as_json:
         print(json.dumps(outcome.as_dict()))
     else:
@@ -117,7 +131,9 @@ def _why(outcome: "Outcome") -> str:
         return f"the demo failed: {outcome.failure}"
     if outcome.replay.divergence:
         return f"the replay diverged: {outcome.replay.divergence}"
-    if outcome.dead_letters:
+    if outcome.collected is not None and not outcome.collected.complete:
+        return f"the tape is not what the venues published: {outcome.collected.as_dict()}"
+    if outcome.dead_letters and not outcome.planted:
         return (
             f"{outcome.dead_letters} dead letters: `tape --tape {outcome.tape} tail dead_letters`"
         )
@@ -154,6 +170,16 @@ def _print(outcome: "Outcome", settings: Settings, console: Console, running: bo
         + ("equal to their topics" if outcome.sinks and outcome.sinks.equal else "DIFFERENT"),
         f"dead letters  {outcome.dead_letters}",
     ]
+    if (collected := outcome.collected) is not None:
+        fate = "each once" if collected.complete else "NOT each once"
+        lines.insert(
+            1,
+            f"collected     {collected.published:,} trades published, {fate} on the tape "
+            f"({collected.backfilled} fetched after a loss, {collected.repeated} repeats dropped)",
+        )
+    if outcome.planted:
+        kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(outcome.planted.items()))
+        lines.insert(1, f"weather       {kinds}")
     style = "green" if outcome.proved else "red"
     title = "proved" if outcome.proved else "NOT proved"
     console.print(Panel("\n".join(lines), title=title, border_style=style, expand=False))

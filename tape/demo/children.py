@@ -7,7 +7,6 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,14 +51,6 @@ class Child:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
 
-    def go(self) -> None:
-        """Tell it to begin, if it waits for that (it reads a line)."""
-        assert self.process.stdin is not None
-        # One that has ended is found by `check`.
-        with suppress(BrokenPipeError):
-            self.process.stdin.write("go\n")
-            self.process.stdin.flush()
-
     def stop(self) -> str:
         """Ask it to stop, wait, and give what it printed; kill it when it does not end."""
         self.ask_to_stop()
@@ -78,7 +69,7 @@ def start(name: str, arguments: list[str], settings: Settings, folder: Path) -> 
     children in order. However the demo ends, they end with it (Linux).
     """
     folder.mkdir(parents=True, exist_ok=True)
-    port = _free_port()
+    port = free_port()
     telemetry = settings.telemetry.model_copy(update={"port": port, "log_format": "json"})
     environment = to_environment(settings.model_copy(update={"telemetry": telemetry}))
     path = folder / f"{name}.log"
@@ -86,7 +77,7 @@ def start(name: str, arguments: list[str], settings: Settings, folder: Path) -> 
         process = subprocess.Popen(
             bound([sys.executable, "-P", *arguments], signal.SIGTERM),
             env={**os.environ, **environment},
-            stdin=subprocess.PIPE,
+            stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=log,
             text=True,
@@ -95,7 +86,8 @@ def start(name: str, arguments: list[str], settings: Settings, folder: Path) -> 
     return Child(name, process, path, port)
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of loopback that nobody listens on now."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return int(listener.getsockname()[1])

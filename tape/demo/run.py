@@ -1,8 +1,9 @@
-"""The demo from start to proof: stack, input, worker, sink, live view, replay, verification."""
+"""The demo from start to proof: input, worker, sink, live view, replay, verification."""
 
 import json
 import signal
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -24,13 +25,11 @@ from streams.replay import Report, replay
 from streams.snapshots import processed_offset
 from tape.clients import registry
 from tape.config import Settings
-from tape.demo import children, tapes, view
+from tape.demo import children, market, tapes, truth, view
 from tape.demo.observe import Observer, Rate, percentile
 from tape.terminal import doing
 
 _REFRESH_S = 0.5
-# A feed ends itself; this is how long after its time it may do so.
-_FEED_SPARE_S = 30.0
 _READY_LIMIT_S = 180.0
 _SETTLE_LIMIT_S = 300.0
 
@@ -43,6 +42,7 @@ class Options:
     captures: tuple[Path, ...]
     seed: int
     rate: float
+    weather: str = "calm"
 
 
 @dataclass(slots=True)
@@ -60,6 +60,10 @@ class Outcome:
     replay_seconds: float = 0.0
     sinks: verify.Report | None = None
     dead_letters: int = 0
+    planted: Counter[str] = field(default_factory=Counter)
+    """Faults that the weather brought, by kind."""
+    collected: truth.Account | None = None
+    """Trades on the tape against those that the simulator published; None of captures."""
     failure: str = ""
 
     @property
@@ -72,7 +76,8 @@ class Outcome:
             and self.replay.identical
             and self.sinks
             and self.sinks.equal
-            and not self.dead_letters
+            and (self.collected is None or self.collected.complete)
+            and (not self.dead_letters or self.planted.keys() & market.PLANTED)
         )
 
     def as_dict(self) -> dict[str, Any]:
@@ -105,6 +110,8 @@ class Outcome:
                 else {},
             },
             "dead_letters": self.dead_letters,
+            "weather": dict(self.planted),
+            "collected": self.collected.as_dict() if self.collected else None,
         }
 
 
@@ -117,8 +124,11 @@ class Demo:
         self._registry = registry(settings)
         self.outcome = Outcome(
             settings.tape,
-            "capture" if options.captures else f"market model, seed {options.seed}",
+            "capture"
+            if options.captures
+            else f"simulated venues, seed {options.seed}, {options.weather}",
         )
+        self._market: market.Market | None = None
 
     def run(self) -> Outcome:
         """Feed, watch, settle, prove."""
@@ -136,14 +146,17 @@ class Demo:
         with ExitStack() as exits:
             worker = self._start(exits, "worker", ["-m", "tape", "worker"])
             sink = self._start(exits, "sink", ["-m", "tape", "sink"])
-            model = None if self._options.captures else self._start_model(exits)
+            if not self._options.captures:
+                self._market = self._open_market(exits)
             self._await_ready(worker, sink)
             observer = Observer(settings.kafka, ids.writers, settings.tape, settings.partitions)
             observer.start()
             exits.callback(observer.stop)
-            feeder = model or self._start_import(exits)
-            feeder.go()
             running = [worker, sink]
+            if self._market is not None:
+                self._market.await_open()
+                running.append(self._market.simulator)
+            feeder = self._start_input(exits)
             self._await_input(feeder, running, sum(log.ends(*self._tape_topic).values()))
             asked = False
             try:
@@ -151,7 +164,7 @@ class Demo:
             except KeyboardInterrupt:
                 asked = True
                 self._console.print("stopped feeding; now the proof (Ctrl-C again ends all)")
-            self._count_input(feeder, asked)
+            self._end_input(feeder, asked)
             with doing(self._console, "Letting worker and sink catch up"):
                 self._settle(ids, running)
             self._measure(observer)
@@ -176,16 +189,20 @@ class Demo:
                         raise StoreError(f"{child.name} was not ready in time: see {child.log}")
                     time.sleep(0.2)
 
-    def _start_import(self, exits: ExitStack) -> children.Child:
-        files = [str(path.resolve()) for path in self._options.captures]
-        return self._start(exits, "feed", ["-m", "tape", "import", "--json", *files])
+    def _starter(self, exits: ExitStack) -> market.Start:
+        return lambda name, arguments: self._start(exits, name, arguments)
 
-    def _start_model(self, exits: ExitStack) -> children.Child:
-        """Start the market model; it prepares while worker and sink do, and waits for `go`."""
-        options = self._options
-        arguments = ["-m", "tape.demo.feed", "--seconds", str(options.seconds)]
-        arguments += ["--seed", str(options.seed), "--rate", str(options.rate)]
-        return self._start(exits, "feed", arguments)
+    def _open_market(self, exits: ExitStack) -> market.Market:
+        options, start = self._options, self._starter(exits)
+        return market.open_market(
+            start, self._settings, self._folder, options.seed, options.rate, options.weather
+        )
+
+    def _start_input(self, exits: ExitStack) -> children.Child:
+        if self._market is not None:
+            return market.collect(self._starter(exits), self._market)
+        files = [str(path.resolve()) for path in self._options.captures]
+        return self._start(exits, "import", ["-m", "tape", "import", "--json", *files])
 
     @property
     def _tape_topic(self) -> tuple[KafkaConfig, str, str]:
@@ -216,10 +233,8 @@ class Demo:
         began = time.monotonic()
         if not self._console.is_terminal:
             self._console.print(f"Feeding: {self.outcome.input}", soft_wrap=True)
-        # A feed that ends by itself sets the end; the limit is for one that does not.
-        limit = self._options.seconds + (
-            _SETTLE_LIMIT_S if self._options.captures else _FEED_SPARE_S
-        )
+        # An import ends by itself; the limit is for one that does not.
+        limit = self._options.seconds + (_SETTLE_LIMIT_S if self._options.captures else 0.0)
         with self._live(progress, observer) as live:
             while feeder.process.poll() is None and time.monotonic() - began < limit:
                 for child in running:
@@ -260,19 +275,20 @@ class Demo:
             for name in self._names()
         }
 
-    def _count_input(self, feeder: children.Child, asked: bool) -> None:
-        """Take what the input says that it wrote; an import that was stopped says nothing."""
+    def _end_input(self, feeder: children.Child, asked: bool) -> None:
+        """End the input in its order; take what an import says that it wrote."""
+        if self._market is not None:
+            feeder.check()
+            self.outcome.planted = Counter(str(fault["fault"]) for fault in self._market.faults())
         printed = feeder.stop().strip().splitlines()
-        if not printed:
-            if asked and feeder.process.returncode == -signal.SIGTERM:
-                return
+        ended = feeder.process.returncode
+        if ended and not (asked and ended == -signal.SIGTERM):
             lines = feeder.log.read_text(errors="replace").splitlines()[-10:]
             raise StoreError(
-                f"the input failed with status {feeder.process.returncode}; {feeder.log} ends:\n"
-                + "\n".join(lines)
+                f"the input failed with status {ended}; {feeder.log} ends:\n" + "\n".join(lines)
             )
-        result = json.loads(printed[-1])
-        self.outcome.written = _by_record(result["counts"]) if "counts" in result else result
+        if self._market is None and printed:
+            self.outcome.written = _by_record(json.loads(printed[-1])["counts"])
 
     def _settle(self, ids: SchemaIds, running: list[children.Child]) -> None:
         settings = self._settings
@@ -305,6 +321,18 @@ class Demo:
 
     def _prove(self, ids: SchemaIds) -> None:
         settings = self._settings
+        if self._market is not None:
+            with doing(self._console, "Comparing the tape with what the venues published"):
+                self._market.simulator.stop()
+                self.outcome.collected = truth.account(
+                    self._market.ledger,
+                    settings.kafka,
+                    ids,
+                    settings.tape,
+                    settings.partitions,
+                    settings.processors.seen.trades,
+                )
+                self.outcome.written = dict(self.outcome.collected.records)
         began = time.monotonic()
         with doing(self._console, "Replaying the session"):
             self.outcome.replay = replay(settings.kafka, ids, settings.tape, settings.partitions)

@@ -44,7 +44,7 @@ def _await_feeding(process: "subprocess.Popen[str]") -> None:
     raise AssertionError("it ended before it fed")
 
 
-def test_demo_proves_a_session_of_the_market_model(stack: Stack, tmp_path: Path) -> None:
+def test_demo_proves_a_session_of_the_simulated_venues(stack: Stack, tmp_path: Path) -> None:
     result = _demo(stack, tmp_path, "--seconds", "8", "--rate", "800")
     assert result["proved"] is True
     assert result["replay"]["identical"] is True  # type: ignore[index]
@@ -54,6 +54,25 @@ def test_demo_proves_a_session_of_the_market_model(stack: Stack, tmp_path: Path)
     assert {"Trade", "BookDelta", "BookSnapshot", "Quote", "Clock"} <= set(events_in)  # type: ignore[call-overload]
     assert all(count > 0 for count in events_out.values())  # type: ignore[attr-defined]
     assert 0 < result["latency_ms"]["p50"] <= result["latency_ms"]["p99"]  # type: ignore[index]
+
+
+def test_the_proofs_hold_in_a_storm(stack: Stack, tmp_path: Path) -> None:
+    result = _demo(stack, tmp_path, "--seconds", "40", "--rate", "500", "--weather", "storm")
+    assert result["proved"] is True
+    assert result["weather"], "no fault came"
+    assert result["collected"]["published"] > 0  # type: ignore[index]
+    assert result["collected"]["missing"] == 0  # type: ignore[index]
+
+
+def test_unknown_weather_is_refused_with_those_that_are_known(stack: Stack, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "tape", "demo", "--weather", "hail"],
+        env={**stack.environment, "TAPE_HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 2
+    assert "calm, rough, storm" in done.stderr
 
 
 def test_ctrl_c_stops_feeding_and_still_proves(stack: Stack, tmp_path: Path) -> None:
