@@ -91,12 +91,19 @@ def isolated(script: Path, requirement: str, *arguments: str) -> dict[str, Any]:
 
     StoreError with the end of its output when it fails.
     """
-    python = f"{sys.version_info.major}.{sys.version_info.minor}"
-    command = ["uv", "run", "--quiet", "--isolated", "--no-project", "--python", python]
-    command += ["--with", requirement, "python", str(script), *arguments]
+    command = isolated_command(script, requirement, arguments=arguments)
     return last_json(
         subprocess.run(command, check=False, capture_output=True, text=True), requirement
     )
+
+
+def isolated_command(
+    script: Path, requirement: str, *more: str, arguments: Sequence[str] = ()
+) -> list[str]:
+    """The command that runs a script in an environment of its own; `more`: options of uv."""
+    python = f"{sys.version_info.major}.{sys.version_info.minor}"
+    command = ["uv", "run", "--quiet", "--isolated", "--no-project", "--python", python]
+    return [*command, "--with", requirement, *more, "python", str(script), *arguments]
 
 
 def last_json(done: "subprocess.CompletedProcess[str]", what: str) -> dict[str, Any]:

@@ -41,7 +41,7 @@ def run() -> Result:
     ours, peer, more = [], [], []
     for number in range(_RUNS):
         with bench_tape(ProcessorsConfig(), _PARTITIONS) as tape:
-            brokers = _broker(tape)
+            brokers = broker(tape)
         with bench_tape(ProcessorsConfig(), _PARTITIONS) as tape:
             mine = _pipeline(tape, number, ["tape", "worker"])
         with bench_tape(ProcessorsConfig(), _PARTITIONS) as tape:
@@ -65,14 +65,12 @@ def run() -> Result:
     )  # fmt: skip
 
 
-class _Reader(threading.Thread):
-    """Reads topics from their ends on; collects what `of` makes of each value, in ms."""
+class Reader(threading.Thread):
+    """Reads topics from their ends on; collects what `of` makes of each value, but None."""
 
-    def __init__(
-        self, tape: BenchTape, topics: list[str], of: Callable[[bytes, int], float]
-    ) -> None:
+    def __init__(self, tape: BenchTape, topics: list[str], of: Callable[[bytes, int], Any]) -> None:
         super().__init__(daemon=True)
-        self.found: list[tuple[float, float]] = []
+        self.found: list[tuple[float, Any]] = []
         self._of, self._over = of, threading.Event()
         self._consumer = Consumer(
             client_config(tape.kafka)
@@ -89,20 +87,22 @@ class _Reader(threading.Thread):
             message = self._consumer.poll(0.1)
             now_us = time.time_ns() // 1000
             if message is not None and message.error() is None:
-                self.found.append((time.monotonic(), self._of(message.value(), now_us)))
+                made = self._of(message.value(), now_us)
+                if made is not None:
+                    self.found.append((time.monotonic(), made))
         self._consumer.close()
 
-    def stop(self, since: float) -> list[float]:
-        """End; the latencies of what came after that moment."""
+    def stop(self, since: float) -> list[Any]:
+        """End; what came after that moment."""
         self._over.set()
         self.join()
-        return [latency for at, latency in self.found if at >= since]
+        return [made for at, made in self.found if at >= since]
 
 
-def _broker(tape: BenchTape) -> list[float]:
-    """Produce to consume, with our producer's settings."""
+def broker(tape: BenchTape) -> list[float]:
+    """Milliseconds from produce to consume, with our producer's settings."""
     topic = kafka_name(tape.name, catalogue.TAPE)
-    reader = _Reader(tape, [topic], lambda value, now_us: (now_us - int(value[:16])) / 1000)
+    reader = Reader(tape, [topic], lambda value, now_us: (now_us - int(value[:16])) / 1000)
     reader.start()
     producer = Producer(producer_config(tape.kafka))
     time.sleep(1)
@@ -146,7 +146,7 @@ def _pipeline(tape: BenchTape, seed: int, through: list[str]) -> list[float]:
         event: Any = rows.decode(value, writers)
         return float(now_us - event.receive_time) / 1000
 
-    reader = _Reader(tape, [kafka_name(tape.name, t.name) for t in catalogue.DERIVED], latency)
+    reader = Reader(tape, [kafka_name(tape.name, t.name) for t in catalogue.DERIVED], latency)
     worker = start(*through)
     feed = start(
         "benchmarks._latency_feed", "--tape", tape.name, "--bootstrap", tape.kafka.bootstrap,

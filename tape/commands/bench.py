@@ -18,7 +18,8 @@ def names() -> list[str]:
     """The benchmarks that there are: the modules of `benchmarks` that have `run`."""
     package = import_module("benchmarks")
     found = (module.name for module in pkgutil.iter_modules(package.__path__))
-    return sorted(name for name in found if name not in _SUPPORT and not name.startswith("_"))
+    figures = (name for name in found if name not in _SUPPORT and not name.startswith("_"))
+    return sorted(name.replace("_", "-") for name in figures)
 
 
 def command(
@@ -32,7 +33,7 @@ def command(
         return
     if name not in known:
         raise ConfigError(f"no benchmark {name!r}; there are: {', '.join(known)}")
-    result = import_module(f"benchmarks.{name}").run().as_dict()
+    result = import_module(f"benchmarks.{name.replace('-', '_')}").run().as_dict()
     if as_json:
         print(json.dumps(result))
         return

@@ -53,16 +53,25 @@ class Account:
         }
 
 
-def published(ledger: Path) -> dict[Instrument, list[str]]:
-    """Ids of trades by (venue, symbol), in the order of their publication."""
-    found: dict[Instrument, list[str]] = {}
+def ledgered(ledger: Path) -> Iterator[tuple[Instrument, list[str], int]]:
+    """The ledger's lines of trades: (venue, symbol), ids as they are collected, when written."""
+    symbols: dict[Instrument, Instrument] = {}
     with ledger.open(encoding="utf-8") as lines:
         for line in lines:
             entry = json.loads(line)
-            if "trades" in entry:
-                venue = entry["venue"]
-                key = (venue, infer(venue, entry["symbol"]).symbol)
-                found.setdefault(key, []).extend(_collected(venue, entry["trades"]))
+            if "trades" not in entry:
+                continue
+            named = (entry["venue"], entry["symbol"])
+            if named not in symbols:
+                symbols[named] = (named[0], infer(*named).symbol)
+            yield symbols[named], _collected(named[0], entry["trades"]), entry["written_us"]
+
+
+def published(ledger: Path) -> dict[Instrument, list[str]]:
+    """Ids of trades by (venue, symbol), in the order of their publication."""
+    found: dict[Instrument, list[str]] = {}
+    for instrument, ids, _ in ledgered(ledger):
+        found.setdefault(instrument, []).extend(ids)
     return found
 
 
@@ -82,8 +91,8 @@ def account(
     for key, trade_id, backfilled in _trades(kafka, ids, tape, partitions, result.records):
         on_tape.setdefault(key, []).append(trade_id)
         result.backfilled += backfilled
-    for key, ledgered in published(ledger).items():
-        _compare(key, ledgered, on_tape.pop(key, []), window, result)
+    for key, ids_published in published(ledger).items():
+        _compare(key, ids_published, on_tape.pop(key, []), window, result)
     for (venue, symbol), found in on_tape.items():
         result.unknown += [f"{venue} {symbol} {trade_id}" for trade_id in found]
     return result
@@ -107,7 +116,7 @@ def _trades(
 
 
 def _compare(
-    key: Instrument, ledgered: list[str], found: list[str], window: int, result: Account
+    key: Instrument, ids: list[str], found: list[str], window: int, result: Account
 ) -> None:
     place: dict[str, int] = {}
     for number, trade_id in enumerate(found):
@@ -116,11 +125,11 @@ def _compare(
             result.repeated += 1
             result.doubled += number - before > window
         place[trade_id] = number
-    known = [number for number, trade_id in enumerate(ledgered) if trade_id in place]
+    known = [number for number, trade_id in enumerate(ids) if trade_id in place]
     if not known:
         return
-    between = ledgered[known[0] : known[-1] + 1]
+    between = ids[known[0] : known[-1] + 1]
     name = " ".join(key)
     result.published += len(between)
     result.missing += [f"{name} {one}" for one in between if one not in place]
-    result.unknown += [f"{name} {one}" for one in place.keys() - set(ledgered)]
+    result.unknown += [f"{name} {one}" for one in place.keys() - set(ids)]
