@@ -16,7 +16,7 @@ from zlib import crc32
 
 from streams.logs import logger
 from streams.spool_folder import SUFFIX, SpoolFolder, unusable
-from streams.spool_records import Record, packed, unpacked
+from streams.spool_records import Record, packed, unpacked, whole
 
 _log = logger("spool")
 
@@ -27,6 +27,7 @@ _RETRY_S = 1.0
 _POSITION = struct.Struct("<QI")
 _SEGMENT_BYTES = 64 << 20
 _SEGMENTS = 16
+_LARGE = 4 << 20
 
 
 @dataclass(slots=True)
@@ -279,16 +280,15 @@ class Spool:
             start = int(path.name.removesuffix(SUFFIX))
             data = path.read_bytes()
             skipped = min(max(0, self.start - start), len(data))
-            found, rest = unpacked(memoryview(data)[skipped:])
-            size = skipped + (found[-1][1] if found else 0)
-            if rest:
+            count, size = whole(data, skipped)
+            if size < len(data):
                 _log.warning("spool_cut", file=str(path), at=size, bytes=len(data) - size)
                 os.truncate(path, size)
-            if not found:
+            if not count:
                 path.unlink()
                 continue
             segments.append(_Segment(path, start, start + size))
-            records += len(found)
+            records += count
         return segments, records
 
 
@@ -299,5 +299,5 @@ def _stored(segment: _Segment, position: int, size: int) -> bytes:
 
 
 def _first(data: Callable[[int], bytes], most: int) -> list[tuple[Record, int]]:
-    """The records in so many bytes of some data, and at least one if there is any."""
-    return unpacked(data(most))[0] or unpacked(data(_SEGMENT_BYTES))[0]
+    """The records in so many bytes of some data, and one if it is larger."""
+    return unpacked(data(most)) or unpacked(data(_LARGE), 1) or unpacked(data(_SEGMENT_BYTES), 1)

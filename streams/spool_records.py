@@ -5,6 +5,8 @@ of topic (1) and key (2), the partition (2), the time in ms (8), topic, key and 
 """
 
 import struct
+from collections.abc import Iterator
+from itertools import islice
 from zlib import crc32
 
 Record = tuple[str, int, bytes, bytes, int]
@@ -22,29 +24,31 @@ def packed(record: Record) -> bytes:
     return _FRAME.pack(len(body), crc32(body)) + body
 
 
-def unpacked(data: bytes | memoryview) -> tuple[list[tuple[Record, int]], int]:
-    """The whole records that data begins with, each with where it ends; and why no more follow.
-
-    The second value is how many bytes the next record takes, 0 at the end of the data, and
-    -1 where what follows is no record: damaged, or the rest of one that was cut.
-    """
-    found: list[tuple[Record, int]] = []
+def unpacked(data: bytes, most: int | None = None) -> list[tuple[Record, int]]:
+    """The whole records that data begins with, each with where it ends; at most so many."""
     view = memoryview(data)
-    at, size = 0, len(view)
-    while size - at >= _FRAME.size:
-        length, crc = _FRAME.unpack_from(view, at)
-        start, end = at + _FRAME.size, at + _FRAME.size + length
+    return [(_record(view[start:end]), end) for start, end in islice(_bodies(view), most)]
+
+
+def whole(data: bytes, start: int = 0) -> tuple[int, int]:
+    """How many whole records follow from a place on, and where the last of them ends."""
+    count, last = 0, 0
+    for _, end in _bodies(memoryview(data)[start:]):
+        count, last = count + 1, end
+    return count, start + last
+
+
+def _bodies(view: memoryview) -> Iterator[tuple[int, int]]:
+    """Where each record's bytes after the CRC begin and end; up to one that is cut or damaged."""
+    start, size = _FRAME.size, len(view)
+    while start <= size:
+        length, crc = _FRAME.unpack_from(view, start - _FRAME.size)
+        end = start + length
         # A tail of zeros, as a power cut may leave one, would pass as an empty record.
-        if length < _HEAD.size:
-            return found, -1
-        if end > size:
-            return found, end - at
-        body = view[start:end]
-        if crc32(body) != crc:
-            return found, -1
-        found.append((_record(body), end))
-        at = end
-    return found, _FRAME.size if at < size else 0
+        if length < _HEAD.size or end > size or crc32(view[start:end]) != crc:
+            return
+        yield start, end
+        start = end + _FRAME.size
 
 
 def _record(body: memoryview) -> Record:

@@ -191,8 +191,10 @@ class SpoolingWriter:
                 self.written += 1
                 return
         else:
-            # One that answers has room again at once; of another it is soon known.
+            # One that answers has room again at once; another is not waited for.
             self._flight.poll(0.05)
+            if not self.away and not self._flight.is_answered:
+                self._leave("its queue is full")
         self.poll()
         self._put(record, event)
 

@@ -23,16 +23,18 @@ from streams.spooling import SpoolingWriter
 from tests.streams.market import events
 
 COUNT = 200_000
+Took = tuple[float, ...]
+"""Seconds of the clock, of this process and of this thread."""
 
 
 def main(rounds: int = 5) -> None:
-    """Best and median of several rounds, in turn: seconds of the clock, and of this process."""
+    """Best and median of several rounds, in turn: by the clock and in CPU time."""
     kafka = KafkaConfig(bootstrap=os.environ["TAPE_KAFKA__BOOTSTRAP"])
     name = f"speed{uuid4().hex[:8]}"
     registry = Registry(os.environ["TAPE_REGISTRY__URL"])
     ids = topics.create_tape(kafka, registry, name, 4, ProcessorsConfig()).ids
     made = list(itertools.islice(events(1, COUNT), COUNT))
-    found: dict[str, list[tuple[float, float]]] = {}
+    found: dict[str, list[Took]] = {}
     with tempfile.TemporaryDirectory() as folder:
         nowhere = KafkaConfig(bootstrap="127.0.0.1:1")
         for number in range(rounds):
@@ -54,31 +56,28 @@ def main(rounds: int = 5) -> None:
             _add(found, "Kafka away", _timed(away.write, away.flush, made))
             away.close()
     for title, times in found.items():
-        wall, cpu = (sorted(column) for column in zip(*times, strict=True))
+        wall, cpu, thread = (sorted(column) for column in zip(*times, strict=True))
         middle = rounds // 2
-        print(
-            f"{title:15} events/s best {COUNT / wall[0]:9,.0f} median {COUNT / wall[middle]:9,.0f}",
-            f"  CPU µs/event best {cpu[0] / COUNT * 1e6:.2f}",
-            f"median {cpu[middle] / COUNT * 1e6:.2f}",
-        )
+        rates = [f"{COUNT / wall[at]:9,.0f}" for at in (0, middle)]
+        costs = [f"{part[at] / COUNT * 1e6:.2f}" for part in (cpu, thread) for at in (0, middle)]
+        print(f"{title:15} events/s, CPU µs/event, of this thread; best, median:", *rates, *costs)
     admin = AdminClient({"bootstrap.servers": kafka.bootstrap})
     doomed = [topic for topic in admin.list_topics(timeout=10).topics if name in topic]
     for deletion in admin.delete_topics(doomed).values():
         deletion.result(timeout=10)
 
 
-def _add(found: dict[str, list[tuple[float, float]]], key: str, took: tuple[float, float]) -> None:
+def _add(found: dict[str, list[Took]], key: str, took: Took) -> None:
     found.setdefault(key, []).append(took)
 
 
-def _timed(
-    write: Callable[[Event], None], flush: Callable[[], object], made: list[Event]
-) -> tuple[float, float]:
-    begin, cpu = time.perf_counter(), time.process_time()
+def _timed(write: Callable[[Event], None], flush: Callable[[], object], made: list[Event]) -> Took:
+    clocks = (time.perf_counter, time.process_time, time.thread_time)
+    began = [clock() for clock in clocks]
     for event in made:
         write(event)
     flush()
-    return time.perf_counter() - begin, time.process_time() - cpu
+    return tuple(clock() - begin for clock, begin in zip(clocks, began, strict=True))
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from schemas.errors import ConfigError
 from streams.spool import Spool
 from streams.spool_folder import SpoolFolder
-from streams.spool_records import Record, packed, unpacked
+from streams.spool_records import Record, packed, unpacked, whole
 
 MB = 1 << 20
 
@@ -63,10 +63,8 @@ def filled(root: Path, wanted: list[Record], max_bytes: int = 64 * MB) -> None:
 @given(records)
 def test_what_is_packed_is_unpacked(wanted: list[Record]) -> None:
     data = b"".join(map(packed, wanted))
-    found, rest = unpacked(data)
-    assert [record for record, _ in found] == wanted
-    assert rest == 0
-    assert not found or found[-1][1] == len(data)
+    assert [record for record, _ in unpacked(data)] == wanted
+    assert whole(data) == (len(wanted), len(data))
 
 
 @settings(max_examples=60, deadline=None)
@@ -180,6 +178,14 @@ def test_at_the_bound_nothing_more_is_taken_until_there_is_room(tmp_path: Path) 
     log.drained(position, len(placed))
     assert log.append(some(1)[0])
     assert log.records == taken - len(placed) + 1
+    log.close()
+
+
+def test_a_large_record_is_read_alone(tmp_path: Path) -> None:
+    wanted = [*some(3), ("t.tape", 0, b"k", os.urandom(300_000), 1), *some(3)]
+    filled(tmp_path, wanted)
+    log = spool(tmp_path)
+    assert everything(log) == wanted
     log.close()
 
 

@@ -6,7 +6,12 @@ import os
 import sys
 from pathlib import Path
 
+from schemas import rows
 from schemas.events import BookDelta, FeedStatus, Instrument, Trade
+from schemas.registry import Registry
+from streams import log
+from streams.config import KafkaConfig
+from tests.conftest import Stack
 from tests.venues.simulator.server.client import simulator
 from venues.frames import Frame
 from venues.history import importer
@@ -18,11 +23,11 @@ VENUES = ("binance-usdm", "bybit-linear", "okx-spot")
 BARE = {name: value for name, value in os.environ.items() if not name.startswith("TAPE_")}
 
 
-async def _tape(home: Path, *arguments: str) -> tuple[int, str, str]:
+async def _tape(home: Path, *arguments: str, **addresses: str) -> tuple[int, str, str]:
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "tape", *arguments,
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-        env=BARE | {"TAPE_HOME": str(home)},
+        env=BARE | {"TAPE_HOME": str(home)} | addresses,
     )  # fmt: skip
     out, errors = await asyncio.wait_for(process.communicate(), 60)
     return process.returncode or 0, out.decode(), errors.decode()
@@ -34,7 +39,7 @@ def test_a_session_with_the_simulator_is_recorded_imported_and_played_back(tmp_p
     async def record() -> tuple[int, str, str]:
         async with simulator(speed=2, venues=VENUES, rate=600) as running:
             return await _tape(
-                tmp_path, "record", str(capture), "--address", running.address, "--seconds", "4",
+                tmp_path, "record", str(capture), "--address", running.address, "--seconds", "2.5",
                 "--venues", ",".join(VENUES), "--symbols", "BTC-USDT", "--json",
             )  # fmt: skip
 
@@ -56,6 +61,38 @@ def test_a_session_with_the_simulator_is_recorded_imported_and_played_back(tmp_p
     assert set(played.venues) >= set(VENUES)
     frames: list[Frame] = [frame for batch in played.batches() for frame in batch]
     assert len(frames) > 100
+
+
+def test_a_collector_keeps_the_frames_too(stack: Stack, tape_name: str, tmp_path: Path) -> None:
+    capture = tmp_path / "capture.jsonl.zst"
+    addresses = {
+        "TAPE_KAFKA__BOOTSTRAP": stack.kafka_bootstrap,
+        "TAPE_REGISTRY__URL": stack.registry_url,
+    }
+
+    async def collect() -> tuple[int, str, str]:
+        async with simulator(speed=2, venues=("bybit-spot",), rate=200) as running:
+            return await _tape(
+                tmp_path, "--tape", tape_name, "collect", "--address", running.address,
+                "--venues", "bybit-spot", "--symbols", "BTC-USDT", "--seconds", "2",
+                "--record", str(capture), **addresses,
+            )  # fmt: skip
+
+    code, _, errors = asyncio.run(collect())
+    assert code == 0, errors
+    derivation = importer.open_files(importer.examine_all([capture]), Hints())
+    recorded = {event.trade_id for event in derivation.events() if isinstance(event, Trade)}
+    ids = Registry(stack.registry_url).ids(tape_name)
+    kafka = KafkaConfig(bootstrap=stack.kafka_bootstrap)
+    collected = [
+        rows.decode(batch.value(index), ids.writers)
+        for partition in log.ends(kafka, tape_name, "tape")
+        for batch in log.read(kafka, tape_name, "tape", partition, 0, None)
+        for index in range(len(batch))
+    ]
+    trades = {event.trade_id for event in collected if isinstance(event, Trade)}
+    assert trades
+    assert trades == recorded
 
 
 def test_a_file_that_is_there_and_wrong_symbols_are_refused_at_once(tmp_path: Path) -> None:
