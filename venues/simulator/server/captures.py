@@ -16,9 +16,8 @@ from venues.history.merge import merge
 from venues.history.names import Hints
 from venues.history.reads import STREAMS_A_FILE
 from venues.simulator.listings import step_text
-from venues.simulator.server.source import Batch
+from venues.simulator.server.source import SECOND_US, Batch
 
-SECOND_US = 1_000_000
 _STREAM = re.compile(rb'\{"stream":"(\w+)@')
 _PRICE = re.compile(rb'"[pba]":"(\d+)\.?(\d*)"')
 _QUANTITY = re.compile(rb'"[qBA]":"(\d+)\.?(\d*)"')
@@ -31,6 +30,7 @@ class CaptureSource:
     """
 
     model = False
+    opening_us = SECOND_US
 
     def __init__(self, paths: Sequence[Path]) -> None:
         self._frames = _read(paths)

@@ -153,14 +153,14 @@ class Player:
         self._stage.flush(now)
         if self._clock.speed:
             for session in self._stage.sessions:
-                if session.waiting > MOST_WAITING:
+                if session.waiting > MOST_WAITING and not session.dead:
                     self._cut(session, "it reads too slowly")
 
     async def _drained(self) -> None:
         """Wait for the slowest client."""
         await asyncio.sleep(0)
         begun = time.monotonic()
-        while slow := [s for s in self._stage.sessions if s.waiting > HIGH_WATER]:
+        while slow := [s for s in self._stage.sessions if not s.dead and s.waiting > HIGH_WATER]:
             if time.monotonic() - begun > STUCK_S:
                 for session in slow:
                     self._cut(session, "it reads nothing")

@@ -11,6 +11,8 @@ from venues.simulator.server.websocket import PING, close_frame, frame
 
 MOST_WAITING = 8 << 20
 """Bytes that may wait for a slow client when the market keeps its pace; then it is cut."""
+MOST_UNREAD = 64 << 10
+"""A client with more waiting for it is not told goodbye: it would not read it."""
 HIGH_WATER = 1 << 20
 """Bytes that may wait at full speed before the market waits for the client."""
 
@@ -80,12 +82,12 @@ class Session:
             self.leave(name)
 
     def cut(self, code: int = 0, reason: str = "") -> None:
-        """End the connection: with a goodbye if there is a code, else by a reset."""
+        """End the connection: with a goodbye of that code if it is read, else a reset."""
         self.leave_all()
         self.pending = []
         if self.transport.is_closing():
             return
-        if code and not self.dead:
+        if code and not self.dead and self.waiting < MOST_UNREAD:
             self.transport.write(close_frame(code, reason))
             self.transport.close()
         else:

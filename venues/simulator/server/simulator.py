@@ -29,8 +29,6 @@ from venues.simulator.server.stage import Stage
 log = logger("simulator")
 
 DEFAULT_PORT = 19443
-OPENING_US = 1_000_000
-"""So much of the market is published at once, so that every book is known from the start."""
 MOST_LATE_US = 5_000_000
 
 
@@ -112,11 +110,11 @@ class Simulator:
         self._playing = asyncio.create_task(self.player.run())
 
     def _begin_us(self) -> int:
-        """The market's time at its start: a second of it is there already.
+        """The market's time at its start, when its opening is there already.
 
         A market that is of now keeps the time of now.
         """
-        begin, now = self._source.start_us + OPENING_US, wall_us()
+        begin, now = self._source.start_us + self._source.opening_us, wall_us()
         live = self.clock.speed == 1.0 and begin <= now < begin + MOST_LATE_US
         return now if live else begin
 

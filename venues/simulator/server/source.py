@@ -8,12 +8,16 @@ from venues.frames import Frame
 from venues.simulator.market import Market
 
 Batch = list[Frame]
+NEWS = "cryptopanic"
+SECOND_US = 1_000_000
 
 
 class Source(Protocol):
     """Frames in the order in which they are to be sent, which is their receive time."""
 
     start_us: int
+    opening_us: int
+    """So much is published at once, so that every book is known from the start."""
     venues: tuple[str, ...]
     model: bool
     """It is the market model, so that it is known beforehand what is published."""
@@ -36,28 +40,35 @@ class ModelSource:
         self._offsets = dict(offsets_us)
         self.start_us = market.start_us
         self.venues = tuple(market.venues)
+        self.opening_us = SECOND_US + max([0, *(-offset for offset in self._offsets.values())])
 
     def batches(self) -> Iterator[Batch]:
         """A second of the model at a time."""
+        seconds = self._market.seconds(books_at_once=True)
         if not any(self._offsets.values()):
-            yield from self._market.seconds(books_at_once=True)
+            yield from seconds
             return
         ahead = max(0, *self._offsets.values())
         end = self.start_us
         pending: Batch = []
-        for second in self._market.seconds(books_at_once=True):
-            end += 1_000_000
+        for second in seconds:
+            end += SECOND_US
             pending.extend(self._shifted(frame) for frame in second)
             pending.sort(key=_time)
-            ready = [frame for frame in pending if frame.receive_time < end - ahead]
-            pending = pending[len(ready) :]
-            if ready:
-                yield ready
+            # Nothing made later is to be sent before this; lists and books are known at once.
+            known = end - ahead
+            ready = [frame for frame in pending if _is_early(frame) or frame.receive_time < known]
+            pending = [f for f in pending if not _is_early(f) and f.receive_time >= known]
+            yield ready
 
     def _shifted(self, frame: Frame) -> Frame:
         offset = self._offsets.get(frame.venue, 0)
         time_us = frame.receive_time - offset
         return Frame(frame.venue, frame.connection, time_us, frame.data, frame.request)
+
+
+def _is_early(frame: Frame) -> bool:
+    return bool(frame.request) and frame.venue != NEWS
 
 
 _time = attrgetter("receive_time")

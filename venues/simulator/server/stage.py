@@ -12,10 +12,10 @@ from venues.simulator.server.clock import MarketClock
 from venues.simulator.server.ledger import Ledger
 from venues.simulator.server.okx import OkxDesk
 from venues.simulator.server.session import Session
+from venues.simulator.server.source import NEWS
 from venues.simulator.server.venue import Desk, Venue
 from venues.simulator.server.websocket import frame as framed
 
-NEWS = "cryptopanic"
 _DESKS: dict[str, Desk] = {
     "binance-spot": BinanceDesk("spot"),
     "binance-usdm": BinanceDesk("usdm"),

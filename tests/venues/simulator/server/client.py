@@ -1,4 +1,4 @@
-"""A plain client of the simulator for tests: sockets, subscriptions, frames as a feed wants them."""
+"""A plain client of the simulator for tests; what it gets are frames, as a feed wants them."""
 
 import asyncio
 import json
@@ -10,7 +10,7 @@ from typing import Any
 import aiohttp
 
 from venues.frames import Frame
-from venues.simulator.market import Market
+from venues.simulator.market import DEFAULT_START_US, Market
 from venues.simulator.server.simulator import Options, Simulator
 from venues.simulator.server.source import ModelSource
 
@@ -26,6 +26,7 @@ ADDRESSES = {
 SOCKETS = {
     "binance-spot": "/stream",
     "binance-usdm": "/stream",
+    "binance-coinm": "/stream",
     "bybit-spot": "/v5/public/spot",
     "bybit-linear": "/v5/public/linear",
     "okx-spot": "/ws/v5/public",
@@ -50,6 +51,7 @@ async def simulator(
     rate: float = 400.0,
     seed: int = 1,
     news_per_hour: float = 12.0,
+    start_us: int = DEFAULT_START_US,
     **options: Any,
 ) -> AsyncIterator[Simulator]:
     """A running simulator of a small market."""
@@ -59,6 +61,7 @@ async def simulator(
         venues=venues,
         events_per_second=rate,
         news_per_hour=news_per_hour,
+        start_time_us=start_us,
     )
     source = ModelSource(market, options.get("offsets_us", {}))
     async with Simulator(source, Options(speed=speed, seed=seed, **options)) as running:
@@ -110,7 +113,11 @@ class Client:
 
     async def __aenter__(self) -> "Client":
         self._session = aiohttp.ClientSession()
-        self.socket = await self._session.ws_connect(self._address, autoping=False)
+        try:
+            self.socket = await self._session.ws_connect(self._address, autoping=False)
+        except BaseException:
+            await self._session.close()
+            raise
         self._reading = asyncio.create_task(self._read())
         return self
 
@@ -132,6 +139,10 @@ class Client:
         finally:
             self.closed.set()
 
+    def stop_reading(self) -> None:
+        """Let what comes pile up in the sockets."""
+        self._reading.cancel()
+
     async def say(self, text: str) -> None:
         await self.socket.send_str(text)
 
@@ -148,9 +159,7 @@ class Client:
         """A REST answer as a feed takes it."""
         status, body, _ = await get(self._session, self._address, self.venue, path)
         assert status == 200, (status, body)
-        return Frame(
-            self.venue, "rest", time.time_ns() // 1000, body, ADDRESSES[self.venue] + path
-        )
+        return Frame(self.venue, "rest", time.time_ns() // 1000, body, ADDRESSES[self.venue] + path)
 
 
 async def get(
