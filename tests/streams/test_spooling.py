@@ -214,8 +214,6 @@ class Collector:
             stdout=subprocess.PIPE,
             text=True,
         )
-        self.found = int(self.told()[0])
-        """Records that it found in the spool."""
 
     def told(self) -> list[str]:
         """Its next line: how far it is, how many records are acknowledged, is Kafka away."""
@@ -223,6 +221,11 @@ class Collector:
         line = self._process.stdout.readline().split()
         assert line, "it ended"
         return line
+
+    def end(self) -> None:
+        """Leave no process behind, whatever became of the test."""
+        self._process.kill()
+        self._process.wait()
 
     def kill(self) -> list[str]:
         """`kill -9`; the last that it had said."""
@@ -233,11 +236,28 @@ class Collector:
         return rest[-1].split() if rest else []
 
 
+Collect = Callable[[int, int], Collector]
+
+
+@pytest.fixture
+def collect(tape: Taped, tmp_path: Path) -> Iterator[Collect]:
+    """Starts collectors that are gone after the test."""
+    started: list[Collector] = []
+
+    def start(first: int, last: int) -> Collector:
+        started.append(Collector(tape, tmp_path, first, last))
+        return started[-1]
+
+    yield start
+    for each in started:
+        each.end()
+
+
 def test_killed_while_spooling_and_while_draining_nothing_acknowledged_is_lost(
-    broker: Broker, tape: Taped, tmp_path: Path
+    broker: Broker, tape: Taped, collect: Collect
 ) -> None:
     """The next collector sends the rest in order; what came twice repeats what is there."""
-    spooling = Collector(tape, tmp_path, 0, 25_000)
+    spooling = collect(0, 25_000)
     while int(spooling.told()[0]) < 2_000:
         pass
     broker.freeze()
@@ -249,12 +269,12 @@ def test_killed_while_spooling_and_while_draining_nothing_acknowledged_is_lost(
     broker.thaw()  # what the dead one had sent may be taken yet
     acknowledged, next_event = int(last[1]), int(last[0]) + 1
 
-    draining = Collector(tape, tmp_path, next_event, next_event)
-    assert draining.found > 4_000
+    draining = collect(next_event, next_event)
+    assert int(draining.told()[0]) > 4_000, "it found them in the spool"
     time.sleep(0.7)  # its first records are on the way
     draining.kill()
 
-    third = Collector(tape, tmp_path, next_event, next_event + 3_000)
+    third = collect(next_event, next_event + 3_000)
     while third.told() != ["drained"]:
         pass
     written = list(events(4, next_event + 3_000))
