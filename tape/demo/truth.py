@@ -16,6 +16,8 @@ from venues.simulator.server.binance_rest import AGGREGATES_BEHIND
 from venues.symbols import infer
 
 Instrument = tuple[str, str]
+Found = tuple[str, bool]
+"""A trade on the tape: its id, and whether it was fetched after a loss."""
 
 
 @dataclass(slots=True)
@@ -32,6 +34,8 @@ class Account:
     """Times that a trade is on the tape again; the first stage drops those."""
     doubled: int = 0
     """Those too far apart for the first stage to remember."""
+    reordered: int = 0
+    """Trades behind a later one of their instrument, but for those fetched after a loss."""
     backfilled: int = 0
     records: Counter[str] = field(default_factory=Counter)
 
@@ -48,6 +52,7 @@ class Account:
             "unknown": len(self.unknown),
             "repeated": self.repeated,
             "doubled": self.doubled,
+            "reordered": self.reordered,
             "backfilled": self.backfilled,
             "examples": (self.missing + self.unknown)[:10],
         }
@@ -87,14 +92,14 @@ def account(
 ) -> Account:
     """Read the tape and compare; `window`: trades of an instrument that the first stage knows."""
     result = Account()
-    on_tape: dict[Instrument, list[str]] = {}
+    on_tape: dict[Instrument, list[Found]] = {}
     for key, trade_id, backfilled in _trades(kafka, ids, tape, partitions, result.records):
-        on_tape.setdefault(key, []).append(trade_id)
+        on_tape.setdefault(key, []).append((trade_id, backfilled))
         result.backfilled += backfilled
     for key, ids_published in published(ledger).items():
         _compare(key, ids_published, on_tape.pop(key, []), window, result)
     for (venue, symbol), found in on_tape.items():
-        result.unknown += [f"{venue} {symbol} {trade_id}" for trade_id in found]
+        result.unknown += [f"{venue} {symbol} {trade_id}" for trade_id, _ in found]
     return result
 
 
@@ -116,15 +121,20 @@ def _trades(
 
 
 def _compare(
-    key: Instrument, ids: list[str], found: list[str], window: int, result: Account
+    key: Instrument, ids: list[str], found: list[Found], window: int, result: Account
 ) -> None:
     place: dict[str, int] = {}
-    for number, trade_id in enumerate(found):
+    number_of = {trade_id: number for number, trade_id in enumerate(ids)}
+    newest = -1
+    for number, (trade_id, backfilled) in enumerate(found):
         before = place.get(trade_id)
         if before is not None:
             result.repeated += 1
             result.doubled += number - before > window
+        elif not backfilled:
+            result.reordered += number_of.get(trade_id, newest) < newest
         place[trade_id] = number
+        newest = max(newest, number_of.get(trade_id, -1))
     known = [number for number, trade_id in enumerate(ids) if trade_id in place]
     if not known:
         return
@@ -132,4 +142,4 @@ def _compare(
     name = " ".join(key)
     result.published += len(between)
     result.missing += [f"{name} {one}" for one in between if one not in place]
-    result.unknown += [f"{name} {one}" for one in place.keys() - set(ids)]
+    result.unknown += [f"{name} {one}" for one in place.keys() - number_of.keys()]

@@ -26,16 +26,25 @@ def trade(number: int) -> Trade:
 
 
 @pytest.mark.parametrize(
-    ("written", "missing", "unknown", "repeated", "doubled"),
+    ("written", "missing", "unknown", "repeated", "doubled", "reordered"),
     [
-        ((3, 4, 5, 6, 7), 0, 0, 0, 0),
-        ((3, 4, 6, 7), 1, 0, 0, 0),
-        ((3, 4, 5, 5, 6, 7), 0, 0, 1, 0),
-        ((3, 4, 5, 6, 7, 3), 0, 0, 1, 1),
-        ((3, 4, 5, 6, 7, 99), 0, 1, 0, 0),
-        ((6, 3, 4, 5, 7), 0, 0, 0, 0),
+        ((3, 4, 5, 6, 7), 0, 0, 0, 0, 0),
+        ((3, 4, 6, 7), 1, 0, 0, 0, 0),
+        ((3, 4, 5, 5, 6, 7), 0, 0, 1, 0, 0),
+        ((3, 4, 5, 6, 7, 3), 0, 0, 1, 1, 0),
+        ((3, 4, 5, 6, 7, 99), 0, 1, 0, 0, 0),
+        ((3, 5, 4, 6, 7), 0, 0, 0, 0, 1),
+        ((3, 4, 5, 7, 6), 0, 0, 0, 0, 0),
     ],
-    ids=["as published", "lost", "repeated", "repeated late", "invented", "reordered"],
+    ids=[
+        "as published",
+        "lost",
+        "repeated",
+        "repeated late",
+        "invented",
+        "reordered",
+        "fetched later",
+    ],
 )
 def test_every_difference_is_counted(
     stack: Stack,
@@ -46,6 +55,7 @@ def test_every_difference_is_counted(
     unknown: int,
     repeated: int,
     doubled: int,
+    reordered: int,
 ) -> None:
     kafka = KafkaConfig(bootstrap=stack.kafka_bootstrap)
     ids = topics.create_tape(
@@ -57,15 +67,26 @@ def test_every_difference_is_counted(
     writer.flush()
     ledger = tmp_path / "ledger.jsonl"
     lines = [
-        {"trades": ["1", "2", "3", "4"], "venue": "okx-spot", "symbol": "BTC-USDT"},
-        {"trades": ["5", "6", "7", "8"], "venue": "okx-spot", "symbol": "BTC-USDT"},
-        {"book": 17, "venue": "okx-spot", "symbol": "BTC-USDT"},
+        {
+            "trades": ["1", "2", "3", "4"],
+            "venue": "okx-spot",
+            "symbol": "BTC-USDT",
+            "written_us": 1,
+        },
+        {
+            "trades": ["5", "6", "7", "8"],
+            "venue": "okx-spot",
+            "symbol": "BTC-USDT",
+            "written_us": 1,
+        },
+        {"book": 17, "venue": "okx-spot", "symbol": "BTC-USDT", "written_us": 1},
     ]
     ledger.write_text("".join(json.dumps(line) + "\n" for line in lines))
     found = account(ledger, kafka, ids, tape_name, 1, WINDOW)
     assert found.published == 5
     assert (len(found.missing), len(found.unknown)) == (missing, unknown)
     assert (found.repeated, found.doubled) == (repeated, doubled)
+    assert found.reordered == reordered
     assert found.backfilled == 1
     assert found.complete == (not (missing or unknown or doubled))
     assert found.records["Trade"] == len(written)
