@@ -37,7 +37,7 @@ format: install ## Format the code.
 	$(RUN) ruff check --fix .
 
 bench: install ## Run every benchmark beside its peer (minutes).
-	@for name in agent bars venues decode latency; do $(RUN) tape bench $$name --json || exit 1; done
+	@for name in $$($(RUN) tape bench list); do $(RUN) tape bench $$name --json || exit 1; done
 
 clean: ## Remove what the build made here.
 	rm -rf .venv .uv .mypy_cache .ruff_cache .pytest_cache .hypothesis dist build
