@@ -5,18 +5,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from schemas.errors import ConfigError, StoreError
-from tape import clients, config
+from schemas.errors import ConfigError
+from tape import config
 from tape.stack.addresses import addresses
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from streams.drops import ByInstrument
-    from streams.spooling import SpoolingWriter
     from tape.config import Settings
     from venues.live.measures import Summary
-    from venues.live.tail import Tail
 
 # On a terminal and elsewhere, seconds between lines that say how it goes.
 _LINE_S, _LOG_LINE_S = 10.0, 60.0
@@ -62,6 +60,7 @@ def command(
 
     from streams import logs
     from streams.telemetry import Metrics, Server
+    from tape.landing import land
     from venues.live.collector import Collector, Parts
     from venues.live.measures import CollectorMetrics, Summary
     from venues.live.recorder import Recorder
@@ -80,23 +79,28 @@ def command(
                 collector.dropped(counts)
 
         recorder = Recorder(record, RECORD_MB << 20) if record else None
-        writer, tail = _open(settings, name, on_dropped)
+        landing = land(settings, name, on_dropped)
+        writer = landing.writer
         parts = Parts(
             settings.collector, settings.venues, settings.symbols, writer, metrics.health, recorder
         )
-        collector = Collector(parts, tail)
+        collector = Collector(parts, landing.tail)
         running.append(collector)
         CollectorMetrics(metrics.registry, collector, writer, name)
-        telling = asyncio.create_task(_tell(Summary(collector, writer)))
-        recording = asyncio.create_task(recorder.keep()) if recorder else telling
+        beside = [
+            asyncio.create_task(_tell(Summary(collector, writer))),
+            asyncio.create_task(landing.recall(collector.recall)),
+        ]
+        if recorder:
+            beside.append(asyncio.create_task(recorder.keep()))
         stop_at_signals(collector.stop)
         if seconds:
             asyncio.get_running_loop().call_later(seconds, collector.stop)
         try:
             await collector.run()
         finally:
-            telling.cancel()
-            recording.cancel()
+            for task in beside:
+                task.cancel()
             if recorder:
                 recorder.close()
             unacknowledged = writer.flush()
@@ -134,51 +138,6 @@ def chosen(venues: str, symbols: str, address: str) -> "Settings":
 
 def _listed(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",") if part.strip())
-
-
-def _open(
-    settings: "Settings", name: str, on_dropped: "Callable[[ByInstrument], None]"
-) -> "tuple[SpoolingWriter, Tail]":
-    """The writer onto the tape, and what the tape already holds.
-
-    While Kafka is away, only a collector that has run before can start: its spool's folder
-    knows how many partitions the tape has.
-    """
-    from streams.logs import logger
-    from streams.spooling import SpoolingWriter
-    from streams.topics import create_tape
-    from venues.live import tail
-
-    spool = settings.collector.spool
-    folder = (spool.folder or settings.stack.home / "spool") / name
-    known = folder / f"{settings.tape}.partitions"
-    registry, found = clients.registry(settings), tail.Tail()
-    try:
-        made = create_tape(
-            settings.kafka, registry, settings.tape, settings.partitions, settings.processors
-        )
-        ids, partitions = made.ids, made.partitions
-        found = tail.read(settings.kafka, ids, settings.tape, partitions)
-        folder.mkdir(parents=True, exist_ok=True)
-        known.write_text(str(partitions))
-    except StoreError as error:
-        if not known.is_file():
-            raise
-        ids, partitions = registry.ids(settings.tape), int(known.read_text())
-        logger("tape.collect").warning(
-            "kafka_away", error=str(error), note="spooling; nothing before this start is fetched"
-        )
-    writer = SpoolingWriter(
-        settings.kafka,
-        ids,
-        settings.tape,
-        partitions,
-        folder,
-        spool.max_mb << 20,
-        spool.fsync_s,
-        on_dropped,
-    )
-    return writer, found
 
 
 async def _tell(summary: "Summary") -> None:

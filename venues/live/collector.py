@@ -98,6 +98,11 @@ class Collector:
             if venue in self.sessions:
                 self.sessions[venue].dropped(symbol)
 
+    def recall(self, tail: Tail) -> None:
+        """Fetch what was missed before the start; the tape was away then."""
+        for session in self.sessions.values():
+            session.recall(tail)
+
     async def run(self) -> None:
         """Collect; ConfigError at the start, for symbols that no venue trades and the like."""
         working = [asyncio.create_task(each) for each in self._work()]

@@ -39,6 +39,9 @@ class Trades(Protocol):
     def seed(self, trades: Iterable[Trade]) -> None:
         """Go on after trades that are on the tape already."""
 
+    def recall(self, trades: Iterable[Trade]) -> None:
+        """Look for what is missing before our first trade, by what the tape holds, read late."""
+
     def follows(self, trade: Trade) -> bool:
         """Whether a trade simply goes on, which is then noted. The usual way."""
 

@@ -43,6 +43,14 @@ class NamedTrades:
         if self.newest:
             self.lost()
 
+    def recall(self, trades: Iterable[Trade]) -> None:
+        """What came between the tape's last trade before ours and our first may be overlooked."""
+        begun = self._sure
+        before = [each for each in trades if each.trade_id not in self._names]
+        for trade in before:
+            self._note(trade)
+        self._sure = max((t.event_time for t in before if t.event_time < begun), default=begun)
+
     def follows(self, trade: Trade) -> bool:
         """Whether a trade is new and none waits."""
         if self._waiting or trade.trade_id in self._names:
@@ -149,7 +157,8 @@ class NamedTrades:
         )
 
     def _note(self, trade: Trade) -> None:
-        self._sure = self._sure or trade.event_time
+        if not self._sure:
+            self._sure = trade.event_time
         self._names.add(trade.trade_id)
         self._order.append(trade.trade_id)
         if len(self._order) > REMEMBER:

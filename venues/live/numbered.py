@@ -5,6 +5,7 @@ What comes after a hole is held until what is missing has come, by itself or by 
 
 from bisect import insort
 from collections.abc import Iterable, Iterator
+from itertools import pairwise
 
 from schemas.events import Trade
 from venues.live.duplicates import HOLD_COUNT, HOLD_US, QUIET_US, REORDER_US, Lack
@@ -50,6 +51,16 @@ class NumberedTrades:
             self._held.clear()
         if self._next >= 0:
             self.lost()
+
+    def recall(self, trades: Iterable[Trade]) -> None:
+        """Holes in what the tape holds are missing, as if the stream had them."""
+        known = sorted(trades, key=_number)
+        holes = [
+            (_number(before) + 1, self._first(after) - 1)
+            for before, after in pairwise(known)
+            if _number(before) + 1 < self._first(after) <= self._next
+        ]
+        self._missing = sorted({*self._missing, *holes})[-MOST_RANGES:]
 
     def follows(self, trade: Trade) -> bool:
         """Whether a trade is the next one and none waits."""

@@ -109,11 +109,19 @@ class Session:
         self._connect()
         self._spawn(self._keep_instruments())
         self._spawn(keep(self.clock, self._time_us, self._writer.write, self._config.clock_s))
-        self._spawn(self._audit())
+        self._spawn(self._keep_auditing())
         log.info(
             "collecting", venue=self.venue, connections=len(self._connections),
             symbols=[each.symbol for each in instruments],
         )  # fmt: skip
+
+    def recall(self, tail: Tail) -> None:
+        """Fetch what was missed before the start, by what a tape that was away then holds."""
+        for (venue, symbol), found in tail.trades.items():
+            if venue == self.venue and symbol in self.intake.trades:
+                self.intake.trades[symbol].recall(found)
+                self.intake.troubled.add(symbol)
+        self._audit()
 
     def tick(self, now_us: int) -> None:
         """Look after what waits: held trades, holes, unknown books."""
@@ -307,13 +315,16 @@ class Session:
             if now_us - since >= MINUTE_US:
                 self.backfill.candles(instrument, candles, since)
 
-    async def _audit(self) -> None:
+    async def _keep_auditing(self) -> None:
         while True:
             await asyncio.sleep(_AUDIT_S)
-            for instrument in self._listings:
-                order = self.intake.trades.get(instrument.symbol)
-                if isinstance(order, NamedTrades) and order.idle:
-                    self.backfill.audit(instrument, order)
+            self._audit()
+
+    def _audit(self) -> None:
+        for instrument in self._listings:
+            order = self.intake.trades.get(instrument.symbol)
+            if isinstance(order, NamedTrades) and order.idle:
+                self.backfill.audit(instrument, order)
 
     # Requests
 

@@ -88,3 +88,11 @@ def test_an_answer_that_does_not_go_back_far_enough_is_said() -> None:
     assert ids(order.fetched([trade("z", 9_000_000), trade("y", 8_500_000)])) == ["y", "z"]
     _, (lack,) = order.settle()
     assert "7.5 s" in lack.reason
+
+
+def test_what_a_tape_read_late_lacks_before_our_first_trade_is_overlooked() -> None:
+    order, second = NamedTrades(), 1_000_000
+    receive(order, trade("d", 4 * second), trade("f", 6 * second))
+    order.recall([trade("a", 1 * second), trade("b", 2 * second), trade("d", 4 * second)])
+    answer = [trade(name, at * second) for name, at in {"d": 4, "c": 3, "b": 2, "x": 1}.items()]
+    assert ids(order.overlooked(answer)) == ["c"]

@@ -183,3 +183,13 @@ def test_whatever_is_repeated_reordered_or_lost_each_comes_once_and_in_order(
 def test_an_id_that_is_no_number_is_an_error_for_the_edge(text: str) -> None:
     with pytest.raises(ValueError, match="invalid literal"):
         NumberedTrades().follows(trade(text))
+
+
+def test_what_a_tape_read_late_lacks_before_our_first_trade_is_missing() -> None:
+    order = NumberedTrades()
+    receive(order, trade(10), trade(11))
+    order.recall([trade(5), trade(6), trade(10)])
+    assert order.wants(REORDER_US)
+    assert order.ask()[0] == "6"
+    assert ids(order.fetched([trade(n) for n in range(7, 13)])) == ["7", "8", "9"]
+    assert order.idle
