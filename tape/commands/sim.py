@@ -72,7 +72,7 @@ def command(
     Market time is wall time times --speed; faults are planted by `POST /control/faults`, by
     --script or by --weather, and every one is in the ledger at `GET /control/faults`.
 
-    Example: `tape sim`, then `tape collect --set collector.address=http://127.0.0.1:19443`
+    Example: `tape sim`, then `tape collect --address http://127.0.0.1:19443`
 
     Example: `tape sim --speed 20 --weather storm --ledger truth.jsonl`
 
@@ -202,5 +202,5 @@ def _tell(simulator: "Simulator", options: "Options") -> None:
     speed = f"{options.speed:g}x" if options.speed else "as fast as it is read"
     venues = ", ".join(simulator.stage.venues)
     print(f"simulator at {address} ({speed}): {venues}, news", flush=True)
-    print(f"  collect:  {program()} collect --set collector.address={address}", flush=True)
+    print(f"  collect:  {program()} collect --address {address}", flush=True)
     print(f"  control:  {address}/control   faults: POST {address}/control/faults", flush=True)

@@ -31,7 +31,7 @@ def test_it_says_where_it_is_serves_and_ends_clean_at_ctrl_c(tmp_path: Path) -> 
         process = await start(*SMALL, "--venue", "okx-spot", "--ledger", str(ledger))
         assert process.stdout is not None
         first = [(await asyncio.wait_for(process.stdout.readline(), 30)).decode() for _ in "123"]
-        address = first[1].rstrip().rpartition("collector.address=")[2]
+        address = first[1].rstrip().rpartition("--address ")[2]
         async with (
             aiohttp.ClientSession() as client,
             client.get(f"{address}/okx-spot/api/v5/public/instruments?instType=SPOT") as answer,

@@ -101,20 +101,27 @@ class Effects:
         return Effect(entry, venues, done=lambda: tap.left <= 0, tap=tap)
 
     def _reorder(self, entry: Entry, venues: list[Venue]) -> Effect:
+        """Messages after those that follow them; one that still waits at the end is sent."""
         tap = taps.Swapped(entry.fault.count, entry.touched)
-        return Effect(entry, venues, done=lambda: tap.left <= 0, tap=tap)
+
+        def end() -> None:
+            for channel, data in tap.held.values():
+                self.stage.write(channel, data)
+
+        return Effect(entry, venues, done=lambda: tap.left <= 0, end=end, tap=tap)
 
     def _stale(self, entry: Entry, venues: list[Venue]) -> Effect:
         """Nothing new for `seconds`; connections and pings go on."""
-        tap = taps.Withheld(entry.touched)
+        until = self._until(entry.fault, 5.0)
+        if not entry.fault.repeat:
+            return Effect(entry, venues, until, tap=taps.Withheld(entry.touched))
+        tap = taps.Repeated(entry.touched)
 
         def again() -> None:
             for channel, data in tap.last.values():
                 self.stage.write(channel, data)
 
-        repeated = again if entry.fault.repeat else None
-        until = self._until(entry.fault, 5.0)
-        return Effect(entry, venues, until, tap=tap, every_second=repeated)
+        return Effect(entry, venues, until, tap=tap, every_second=again)
 
     def _slow(self, entry: Entry, venues: list[Venue]) -> Effect:
         """Everything `delay_s` late for `seconds`: messages, answers."""

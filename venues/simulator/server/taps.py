@@ -53,34 +53,47 @@ class Swapped:
 
     left: int
     touched: Callable[[Channel, bytes], None]
-    _held: dict[tuple[str, bytes], bytes] = field(default_factory=dict)
+    held: dict[bytes, tuple[Channel, bytes]] = field(default_factory=dict)
+    """By channel, what waits for the next one."""
 
     def passed(self, channel: Channel, data: bytes) -> list[bytes]:
         """Hold a message, or send this one and then the one held."""
-        # Venues have channels of the same name.
-        key = (channel.venue, channel.key)
-        held = self._held.pop(key, None)
-        if held is not None:
-            self.touched(channel, held)
+        waiting = self.held.pop(channel.key, None)
+        if waiting is not None:
+            self.touched(*waiting)
             self.left -= 1
-            return [data, held]
-        if self.left > len(self._held):
-            self._held[key] = data
+            return [data, waiting[1]]
+        if self.left > len(self.held):
+            self.held[channel.key] = channel, data
             return []
         return [data]
 
 
 @dataclass(slots=True)
 class Withheld:
-    """Sends nothing of what comes; remembers the message before, to be repeated."""
+    """Sends nothing of what comes."""
 
     touched: Callable[[Channel, bytes], None]
-    last: dict[tuple[str, bytes], tuple[Channel, bytes]] = field(default_factory=dict)
 
     def passed(self, channel: Channel, data: bytes) -> list[bytes]:
         """Nothing."""
         self.touched(channel, data)
-        self.last.setdefault((channel.venue, channel.key), (channel, data))
+        return []
+
+
+@dataclass(slots=True)
+class Repeated:
+    """Sends one more message of a channel, and then nothing but that again, by `last`."""
+
+    touched: Callable[[Channel, bytes], None]
+    last: dict[bytes, tuple[Channel, bytes]] = field(default_factory=dict)
+
+    def passed(self, channel: Channel, data: bytes) -> list[bytes]:
+        """The first message of a channel."""
+        if channel.key not in self.last:
+            self.last[channel.key] = channel, data
+            return [data]
+        self.touched(channel, data)
         return []
 
 
