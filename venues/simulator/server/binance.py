@@ -279,7 +279,7 @@ class BinanceDesk:
 
     def weight(self, path: str, query: Mapping[str, str]) -> tuple[str, int]:
         """One limit for all."""
-        return "", rest.weight(path, query)
+        return "", rest.weight(self.market, path, query)
 
     def answer(self, venue: Venue, path: str, query: Mapping[str, str]) -> Answer:
         """`/api/v3/…`, `/fapi/v1/…`, `/dapi/v1/…`."""

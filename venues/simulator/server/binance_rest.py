@@ -17,6 +17,21 @@ AGGREGATES_BEHIND = 2_500_000_000
 since a taker's prints are at different prices."""
 _DEPTHS = {"usdm": (5, 10, 20, 50, 100, 500, 1000), "coinm": (5, 10, 20, 50, 100, 500, 1000)}
 _SPOT_MOST = 5_000
+_DEPTH_WEIGHTS = {
+    "spot": ((100, 5), (500, 25), (1_000, 50), (5_000, 250)),
+    "futures": ((50, 2), (100, 5), (500, 10), (1_000, 20)),
+}
+_WEIGHTS = {
+    "spot": {
+        "exchangeInfo": 20,
+        "trades": 25,
+        "historicalTrades": 25,
+        "aggTrades": 4,
+        "klines": 2,
+        "ticker/bookTicker": 2,
+    },
+    "futures": {"trades": 5, "historicalTrades": 20, "aggTrades": 20, "ticker/bookTicker": 2},
+}
 
 
 class BadRequestError(Exception):
@@ -40,19 +55,16 @@ def answer(market: str, venue: Venue, path: str, query: Query) -> Answer:
     return Answer(_encode(body))
 
 
-def weight(path: str, query: Query) -> int:
-    """What a request counts against the limit."""
-    kind = path.rpartition("/")[2]
+def weight(market: str, path: str, query: Query) -> int:
+    """What a request counts against the limit, as of mid 2026."""
+    kind = path.removeprefix(PREFIXES[market])
     limit = _whole(query, "limit", 500)
-    match kind:
-        case "depth":
-            return 5 if limit <= 100 else 25 if limit <= 500 else 50 if limit <= 1000 else 250
-        case "exchangeInfo" | "historicalTrades" | "trades":
-            return 20
-        case "aggTrades" | "klines" | "ticker/bookTicker" | "bookTicker":
-            return 4
-        case _:
-            return 1
+    if kind == "depth":
+        steps = _DEPTH_WEIGHTS["spot" if market == "spot" else "futures"]
+        return next((counts for most, counts in steps if limit <= most), steps[-1][1])
+    if market != "spot" and kind == "klines":
+        return 1 if limit < 100 else 2 if limit < 500 else 5 if limit <= 1000 else 10
+    return _WEIGHTS["spot" if market == "spot" else "futures"].get(kind, 1)
 
 
 _encode = msgspec.json.encode

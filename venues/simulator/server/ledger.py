@@ -35,24 +35,21 @@ class Ledger:
         if channel.kind == "trades":
             self._noted.setdefault((channel.venue, channel.symbol), []).append(data)
 
-    def flush(self) -> None:
-        """Write the lines of what was noted."""
-        if not self._noted:
-            return
-        now = wall_us()
+    def flush(self, written_us: int) -> None:
+        """Write the lines of what was noted, with when its writing to sockets began."""
         for (venue, symbol), messages in self._noted.items():
             reader = self._stage.venues[venue].desk.reader
             ids = [row.id for data in messages for row in reader.trades(data)]
             line: dict[str, Any] = {"trades": ids, "venue": venue, "symbol": symbol}
             if venue.startswith("binance"):
                 line["aggregates"] = [str(int(identity) - AGGREGATES_BEHIND) for identity in ids]
-            line["written_us"] = now
+            line["written_us"] = written_us
             self._file.write(json.dumps(line, separators=(",", ":")) + "\n")
         self._noted = {}
 
     def close(self) -> None:
         """Write where the books are, and end."""
-        self.flush()
+        self.flush(wall_us())
         for venue in self._stage.venues.values():
             for symbol, instrument in venue.instruments.items():
                 book = instrument.book()

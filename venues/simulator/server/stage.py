@@ -8,7 +8,7 @@ from venues.frames import Frame
 from venues.simulator.server.binance import BinanceDesk
 from venues.simulator.server.bybit import BybitDesk
 from venues.simulator.server.channel import Channel
-from venues.simulator.server.clock import MarketClock
+from venues.simulator.server.clock import MarketClock, wall_us
 from venues.simulator.server.ledger import Ledger
 from venues.simulator.server.okx import OkxDesk
 from venues.simulator.server.session import Session
@@ -138,13 +138,14 @@ class Stage:
 
     def flush(self, now: float) -> None:
         """Write what is pending; `now` in the event loop's seconds."""
+        written_us = wall_us()
         for venue in self.venues.values():
             for session in venue.sessions:
                 if session.pending:
                     session.sent += len(session.pending)
                     session.flush(now)
         if self.ledger is not None:
-            self.ledger.flush()
+            self.ledger.flush(written_us)
 
     def tidy(self) -> None:
         """Keep memory bounded."""

@@ -19,6 +19,7 @@ from tests.venues.simulator.server.client import (
     simulator,
 )
 from venues.feed import Feed
+from venues.simulator.server import binance_rest
 
 TRADES = {
     "binance-spot": "/api/v3/trades?symbol=BTCUSDT&limit=1000",
@@ -258,3 +259,21 @@ async def test_fear_and_greed_has_a_value_a_day() -> None:
         assert [int(row["timestamp"]) % 86_400 for row in body["data"]] == [0, 0, 0]
         assert "time_until_update" in body["data"][0]
         assert "time_until_update" not in body["data"][1]
+
+
+@pytest.mark.parametrize(
+    ("market", "path", "query", "counts"),
+    [
+        ("spot", "/api/v3/depth", {"limit": "1000"}, 50),
+        ("spot", "/api/v3/depth", {}, 25),
+        ("usdm", "/fapi/v1/depth", {"limit": "1000"}, 20),
+        ("usdm", "/fapi/v1/klines", {"limit": "99"}, 1),
+        ("usdm", "/fapi/v1/aggTrades", {}, 20),
+        ("spot", "/api/v3/ticker/bookTicker", {}, 2),
+        ("spot", "/api/v3/time", {}, 1),
+    ],
+)
+def test_binance_counts_its_own_weights(
+    market: str, path: str, query: dict[str, str], counts: int
+) -> None:
+    assert binance_rest.weight(market, path, query) == counts
