@@ -140,7 +140,8 @@ class Backfill:
                     self._write(kline)
                 request = self._dialect.next_page(request, answer)
 
-        await self._persistently(instrument, pages)
+        if await self._persistently(instrument, pages):
+            candles.settle(instrument.symbol)
 
     async def _persistently(
         self, instrument: Instrument, fetch: Callable[[], Awaitable[None]]

@@ -1,4 +1,4 @@
-"""Closed one-minute candles of a venue: each once, and from where on they are missing."""
+"""Closed one-minute candles of a venue: each once, and which are missing."""
 
 from collections import OrderedDict
 from collections.abc import Iterable
@@ -13,39 +13,58 @@ Values = tuple[float, float, float, float, float]
 
 
 class Candles:
-    """What closed candles were written, by symbol."""
+    """What closed candles were written, by symbol; none is missing before a symbol's floor."""
 
     def __init__(self) -> None:
         self._closed: dict[str, OrderedDict[int, Values]] = {}
-        self._begun: dict[str, int] = {}
+        self._floor: dict[str, int] = {}
 
     def begin(self, symbol: str, time_us: int) -> None:
         """Candles of a symbol are wanted from the one of this time on."""
-        self._begun.setdefault(symbol, time_us // MINUTE_US * MINUTE_US)
+        self._floor.setdefault(symbol, time_us // MINUTE_US * MINUTE_US)
 
     def is_new(self, kline: Kline) -> bool:
         """Whether a closed candle was not written yet, or is corrected; then it is noted."""
-        closed = self._closed.setdefault(kline.symbol, OrderedDict())
+        symbol, at = kline.symbol, kline.open_time
+        closed = self._closed.setdefault(symbol, OrderedDict())
         values = (kline.open, kline.high, kline.low, kline.close, kline.volume)
-        if closed.get(kline.open_time) == values:
+        if closed.get(at) == values:
             return False
-        closed[kline.open_time] = values
+        closed[at] = values
+        self._floor.setdefault(symbol, at)
         if len(closed) > REMEMBER:
-            closed.popitem(last=False)
+            oldest, _ = closed.popitem(last=False)
+            self._floor[symbol] = max(self._floor[symbol], oldest + MINUTE_US)
         return True
 
     def missed(self, klines: Iterable[Kline]) -> list[Kline]:
         """Those of an answer that are closed and were not written, oldest first; noted then."""
-        found = sorted((each for each in klines if each.closed), key=_open_time)
-        since = {each.symbol: self.since(each.symbol) for each in found}
         return [
-            each for each in found if each.open_time >= since[each.symbol] and self.is_new(each)
+            each
+            for each in sorted((each for each in klines if each.closed), key=_open_time)
+            if each.open_time >= self._floor.get(each.symbol, 0)
+            and each.open_time not in self._closed.get(each.symbol, ())
+            and self.is_new(each)
         ]
+
+    def has_hole(self, symbol: str) -> bool:
+        """Whether one is missing before the newest that was written."""
+        closed = self._closed.get(symbol)
+        return bool(closed) and self.since(symbol) < max(closed or (0,))
 
     def since(self, symbol: str) -> int:
         """Open time of the first candle that is missing or still open, microseconds."""
+        at = self._floor.get(symbol, 0)
+        closed = self._closed.get(symbol, OrderedDict())
+        while at in closed:
+            at += MINUTE_US
+        return at
+
+    def settle(self, symbol: str) -> None:
+        """The venue was asked: what is still missing is not to be had."""
         closed = self._closed.get(symbol)
-        return max(closed) + MINUTE_US if closed else self._begun.get(symbol, 0)
+        if closed:
+            self._floor[symbol] = max(self._floor[symbol], *closed)
 
 
 def _open_time(kline: Kline) -> int:

@@ -34,7 +34,8 @@ class Writer(Protocol):
 class Intake:
     """What one venue sends, on its way to the tape.
 
-    `troubled`: symbols whose trades wait for something; whoever looks after them takes them off.
+    `troubled`: symbols whose trades wait for something. `without_candles`: symbols that miss
+    closed candles; who fetches them takes them off.
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class Intake:
         self.candles = Candles()
         self.trades: dict[str, Trades] = {}
         self.troubled: set[str] = set()
+        self.without_candles: set[str] = set()
         self._venue = venue
         self._writer, self._write = writer, writer.write
         self._receive = self.feed.receive if record is None else self._recorded(record)
@@ -70,7 +72,9 @@ class Intake:
                 kind = type(event)
                 if kind is Trade:
                     self._trade(event)  # type: ignore[arg-type]  # a Trade
-                elif kind is not Kline or not event.closed or self.candles.is_new(event):  # type: ignore[attr-defined, arg-type]  # a Kline
+                elif kind is Kline:
+                    self._kline(event)  # type: ignore[arg-type]  # a Kline
+                else:
                     self._write(event)
         except Exception as error:  # the edge: no frame ends a collector
             self._refuse(frame, error)
@@ -127,6 +131,14 @@ class Intake:
             return receive(frame)
 
         return receive_recorded
+
+    def _kline(self, kline: Kline) -> None:
+        if kline.closed:
+            if not self.candles.is_new(kline):
+                return
+            if self.candles.has_hole(kline.symbol):
+                self.without_candles.add(kline.symbol)
+        self._write(kline)
 
     def _trade(self, trade: Trade) -> None:
         order = self.trades.get(trade.symbol) or self.order(trade.symbol)

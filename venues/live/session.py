@@ -131,6 +131,8 @@ class Session:
             order, instrument = intake.trades[symbol], self._listings.get(symbol)
             if instrument is not None and order.wants(now_us):
                 self.backfill.trades(instrument, order)
+        while intake.without_candles:
+            self._fetch_candles(intake.without_candles.pop(), now_us)
         self.healer.look({symbol for _, symbol in intake.feed.wants_snapshot()})
 
     async def close(self) -> None:
@@ -303,17 +305,21 @@ class Session:
 
     def _resumed(self, subscription: Subscription, at_us: int) -> None:
         symbol = subscription.symbol
-        instrument = self._listings.get(symbol)
         if subscription.channel == "book":
             self.healer.connected(symbol)
         elif subscription.channel == "trades":
             self.intake.order(symbol).resumed(at_us)
-        elif subscription.channel == "kline" and instrument is not None:
-            candles, now_us = self.intake.candles, self._venue_us(at_us)
-            candles.begin(symbol, now_us)
-            since = max(candles.since(symbol), now_us - int(self._config.look_back_s * 1e6))
-            if now_us - since >= MINUTE_US:
-                self.backfill.candles(instrument, candles, since)
+        elif subscription.channel == "kline":
+            now_us = self._venue_us(at_us)
+            self.intake.candles.begin(symbol, now_us)
+            if now_us - self.intake.candles.since(symbol) >= MINUTE_US:
+                self._fetch_candles(symbol, at_us)
+
+    def _fetch_candles(self, symbol: str, at_us: int) -> None:
+        instrument, candles = self._listings.get(symbol), self.intake.candles
+        if instrument is not None:
+            earliest = self._venue_us(at_us) - int(self._config.look_back_s * 1e6)
+            self.backfill.candles(instrument, candles, max(candles.since(symbol), earliest))
 
     async def _keep_auditing(self) -> None:
         while True:

@@ -36,6 +36,27 @@ def test_candles_are_missing_from_the_minute_of_the_start_on() -> None:
     assert candles.since("BTC-USDT") == 7 * MINUTE_US
 
 
+def test_a_hole_is_seen_by_the_candle_after_it_and_filled_by_an_answer() -> None:
+    candles = Candles()
+    candles.is_new(kline(1))
+    assert not candles.has_hole("BTC-USDT")
+    candles.is_new(kline(4))
+    assert candles.has_hole("BTC-USDT")
+    assert candles.since("BTC-USDT") == 2 * MINUTE_US
+    answer = [kline(minute) for minute in (4, 3, 2, 1, 0)]
+    assert [each.open_time // MINUTE_US for each in candles.missed(answer)] == [2, 3]
+    assert not candles.has_hole("BTC-USDT")
+
+
+def test_what_the_venue_does_not_have_is_no_hole_any_more() -> None:
+    candles = Candles()
+    candles.is_new(kline(1))
+    candles.is_new(kline(4))
+    candles.settle("BTC-USDT")
+    assert not candles.has_hole("BTC-USDT")
+    assert candles.since("BTC-USDT") == 5 * MINUTE_US
+
+
 def test_memory_is_bounded() -> None:
     candles = Candles()
     assert sum(candles.is_new(kline(minute)) for minute in range(3 * REMEMBER)) == 3 * REMEMBER
