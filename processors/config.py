@@ -79,6 +79,41 @@ class ReferenceConfig(Section):
 
     stale_after_ms: Annotated[int, Field(ge=1)] = 5_000
     """A venue whose top of book is older than this (event time) does not contribute."""
+    least_score: Annotated[float, Field(ge=0, le=1)] = 0.5
+    """A venue whose data score less (docs/quality.md) is left out."""
+    return_score: Annotated[float, Field(ge=0, le=1)] = 0.8
+    """It is taken back at this score."""
+
+
+class QualityConfig(Section):
+    """When a venue's data count as bad (docs/quality.md). Times are of the Clock pulses."""
+
+    stale_ms: Annotated[int, Field(ge=1)] = 10_000
+    """A book or quotes silent for longer, and longer than usual, are stale."""
+    stale_trades_ms: Annotated[int, Field(ge=1)] = 60_000
+    """The same for trades."""
+    stale_factor: Annotated[float, Field(ge=1)] = 5.0
+    """Longer than usual: so many times the longest silence of the last quarter of an hour."""
+    crossed_ms: Annotated[int, Field(ge=0)] = 1_000
+    """Best bid not below best ask for longer."""
+    jump_bps: Annotated[float, Field(gt=0)] = 50.0
+    """Mid price further from the other venues' than it usually is, basis points."""
+    absurd_ratio: Annotated[float, Field(gt=1)] = 2.0
+    """A trade at more than so many times the mid price, or less than one part of so many."""
+    backwards_ms: Annotated[int, Field(ge=0)] = 2_000
+    """Event time of a feed further back than the event before."""
+    volume_ratio: Annotated[float, Field(gt=1)] = 50.0
+    """Volume of a second over the largest of a second so far."""
+    outside_bps: Annotated[float, Field(gt=0)] = 100.0
+    """A trade further beyond the best bid or ask, basis points."""
+    learn_events: Annotated[int, Field(ge=1)] = 100
+    """What is a usual silence is learnt from so many events of a feed before one is judged."""
+    learn_s: Annotated[int, Field(ge=1)] = 60
+    """Usual volumes and differences between venues are learnt for so many seconds."""
+    clear_after_ms: Annotated[int, Field(ge=0)] = 5_000
+    """A condition ends when nothing bad came for so long."""
+    recover_s: Annotated[float, Field(gt=0)] = 60.0
+    """The score goes from 0 to 1 in this time, seconds."""
 
 
 class ProcessorsConfig(Section):
@@ -89,6 +124,7 @@ class ProcessorsConfig(Section):
     seen: SeenConfig = SeenConfig()
     books: BooksConfig = BooksConfig()
     bars: BarsConfig = BarsConfig()
+    quality: QualityConfig = QualityConfig()
     reference: ReferenceConfig = ReferenceConfig()
 
     def canonical_json(self) -> str:

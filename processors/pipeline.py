@@ -13,6 +13,7 @@ from processors.codes import CLOCK
 from processors.config import VERSION, ProcessorsConfig, VersionMismatch
 from processors.emitted import join
 from processors.instruments import Instruments
+from processors.quality import Quality
 from processors.reference import Reference
 from processors.seen import Seen
 from processors.stage import Stage
@@ -43,6 +44,7 @@ class Pipeline:
             Seen(self.instruments),
             Books(self.instruments),
             Bars(self.instruments),
+            Quality(self.instruments),
             Reference(self.instruments),
         )
         self._config: ProcessorsConfig | None = None

@@ -1,9 +1,12 @@
 """The stage `reference`: one price a symbol across its venues, at each Clock pulse.
 
-The rules are in docs/processors.md. Needs what `books` fills in.
+The rules are in docs/processors.md. Needs what `books` and `quality` fill in.
 """
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from processors import instrument_kernel
 from processors import reference_kernel as kernel
@@ -14,7 +17,7 @@ from processors.instruments import SPOT, Instruments
 from processors.work import Work
 from schemas.columns import Rows, item_dtypes
 
-_LAYOUT = 1
+_LAYOUT = 2
 
 
 class Reference:
@@ -26,7 +29,7 @@ class Reference:
         self._instruments = instruments
         self._config = ReferenceConfig()
         self._cells = Cells(kernel.INTEGER_START, kernel.FLOAT_START, ())
-        self._used = np.zeros(2, np.int64)
+        self._used = np.zeros(4, np.int64)
         self._fit_outputs(64)
 
     def _fit_outputs(self, rows: int) -> None:
@@ -34,10 +37,16 @@ class Reference:
         self._out_floats = np.empty((rows, 2))
         self._item_instrument = np.empty(rows, np.int64)
         self._item_mid = np.empty(rows)
+        self._excluded = np.empty(rows, np.int64)
 
     def configure(self, config: ProcessorsConfig) -> None:
         """Go on under this configuration; it concerns only what contributes."""
         self._config = config.reference
+
+    def _outputs(self) -> tuple[NDArray[Any], ...]:
+        return (
+            self._out, self._out_floats, self._item_instrument, self._item_mid, self._excluded,
+        )  # fmt: skip
 
     def process(self, work: Work) -> list[Rows]:
         """Follow the tops of book over a batch."""
@@ -51,21 +60,21 @@ class Reference:
                 at, work.code, work.instrument, work.event_time,
                 work.best_bid, work.best_ask, work.top_time,
                 instruments.order(), instruments.symbols, instruments.kinds, SPOT,
-                1000 * self._config.stale_after_ms,
+                1000 * self._config.stale_after_ms, work.exclusions,
                 self._cells.integers, self._cells.floats, self._cells.dirty,
                 self._out, self._out_floats, self._item_instrument, self._item_mid,
-                scratch, self._used,
+                self._excluded, scratch, self._used,
             ))  # fmt: skip
             if at == len(work.batch):
                 return self._emitted(work)
-            old = self._out, self._out_floats, self._item_instrument, self._item_mid
+            old = self._outputs()
             self._fit_outputs(2 * len(self._out) + len(instruments))
-            new = self._out, self._out_floats, self._item_instrument, self._item_mid
+            new = self._outputs()
             for before, after in zip(old, new, strict=True):
                 after[: len(before)] = before
 
     def _emitted(self, work: Work) -> list[Rows]:
-        rows, items = self._used
+        rows, items, excluded, _ = self._used
         if not rows:
             return []
         out = self._out[:rows]
@@ -86,15 +95,14 @@ class Reference:
         venues["venue_start"] = spans[:, instrument_kernel.VENUE_START]
         venues["venue_length"] = spans[:, instrument_kernel.VENUE_LENGTH]
         venues["mid_price"] = self._item_mid[:items]
-        return [
-            Rows(
-                "reference",
-                "ReferencePrice",
-                table,
-                {"ReferencePrice.venues": venues},
-                self._instruments.text,
-            )
-        ]
+        table["excluded_start"] = out[:, kernel.OUT_EXCLUDED_START]
+        table["excluded_count"] = out[:, kernel.OUT_EXCLUDED_COUNT]
+        left_out = np.zeros(excluded, item_dtypes("ReferencePrice")["excluded"])
+        spans = self._instruments.spans[self._excluded[:excluded]]
+        left_out["value_start"] = spans[:, instrument_kernel.VENUE_START]
+        left_out["value_length"] = spans[:, instrument_kernel.VENUE_LENGTH]
+        found = {"ReferencePrice.venues": venues, "ReferencePrice.excluded": left_out}
+        return [Rows("reference", "ReferencePrice", table, found, self._instruments.text)]
 
     def changed(self) -> set[str]:
         """Symbols whose tops of book changed since the last call."""

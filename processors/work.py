@@ -30,7 +30,9 @@ class Work:
     `instruments` of event i's venue and symbol, -1 for global events and for symbols that are
     not processed. Times are microseconds UTC. The `books` stage fills `best_bid` and `best_ask`
     (NaN: unknown), `top_time` (event time at which they were last confirmed) and `book_live`
-    (1: the book follows the venue) with its instrument's state after event i.
+    (1: the book follows the venue) with its instrument's state after event i. The `quality`
+    stage fills `exclusions`: from which event on (index, instrument, 1 or 0) a venue's price is
+    not to be used, or is again.
     """
 
     batch: Batch
@@ -43,6 +45,7 @@ class Work:
     best_ask: NDArray[np.float64]
     top_time: NDArray[np.int64]
     book_live: NDArray[np.uint8]
+    exclusions: NDArray[np.int64]
 
     def table(self, record: str) -> NDArray[np.void]:
         """A record's rows, none where the batch has none."""
@@ -69,6 +72,7 @@ def open_work(batch: Batch, instruments: Instruments) -> Work:
         best_ask=np.full(count, np.nan),
         top_time=np.zeros(count, np.int64),
         book_live=np.zeros(count, np.uint8),
+        exclusions=np.zeros((0, 3), np.int64),
     )
     for record, table in batch.tables.items():
         if not len(table):

@@ -75,6 +75,13 @@ TOPICS: tuple[Topic, ...] = (
         doc="One price across the venues.",
     ),
     Topic(
+        "quality",
+        ("Quality",),
+        "symbol",
+        "derived",
+        doc="What is wrong with a venue's data, when it begins and ends; scores.",
+    ),
+    Topic(
         "dead_letters",
         ("DeadLetter",),
         key="topic",

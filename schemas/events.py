@@ -328,6 +328,39 @@ class ReferencePrice(Event, frozen=True, kw_only=True, gc=False):
     price: float
     dispersion_bps: float
     venues: list[tuple[str, float]]
+    excluded: list[str] = []
+
+
+class Quality(Event, frozen=True, kw_only=True, gc=False):
+    """Something that is wrong with one venue's data of a symbol begins or ends."""
+
+    origin: Origin
+    seq: int
+    venue: str
+    symbol: str
+    event_time: int
+    receive_time: int
+    kind: Literal[
+        "OTHER",
+        "STALE",
+        "CROSSED",
+        "JUMP",
+        "IMPOSSIBLE",
+        "TIME_BACKWARDS",
+        "VOLUME_OUTLIER",
+        "TRADE_OUTSIDE_BOOK",
+        "GAP",
+        "FALLBACK",
+    ]
+    state: Literal["OTHER", "RAISED", "CLEARED"]
+    severity: Literal["OTHER", "INFO", "WARNING", "ERROR"]
+    channel: str
+    value: float
+    limit: float
+    unit: str
+    raised_time: int
+    count: int
+    score: float
 
 
 class DeadLetter(Event, frozen=True, kw_only=True, gc=False):
@@ -394,6 +427,7 @@ EVENTS: dict[str, type[Event]] = {
     "Book": Book,
     "Bar": Bar,
     "ReferencePrice": ReferencePrice,
+    "Quality": Quality,
     "DeadLetter": DeadLetter,
     "StateChunk": StateChunk,
     "StateManifest": StateManifest,

@@ -12,7 +12,16 @@ from processors.config import VERSION, ProcessorsConfig
 from processors.pipeline import Pipeline
 from schemas import catalogue, rows
 from schemas.decode import Decoder
-from schemas.events import BookDelta, BookSnapshot, Clock, Configured, Event, Quote, Trade
+from schemas.events import (
+    BookDelta,
+    BookSnapshot,
+    Clock,
+    Configured,
+    Event,
+    FeedStatus,
+    Quote,
+    Trade,
+)
 from streams.outputs import outputs_of
 from streams.record_batch import parse
 
@@ -82,4 +91,5 @@ def _events() -> list[Event]:
             ),
             Clock(event_time=(second + 2) * _SECOND, receive_time=(second + 2) * _SECOND),
         ]
-    return made
+    lost: Event = FeedStatus(**market, **times, status="LOST", channel="*", reason="")
+    return [*made, lost]

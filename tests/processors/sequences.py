@@ -12,6 +12,7 @@ from processors.config import (
     BarsConfig,
     BooksConfig,
     ProcessorsConfig,
+    QualityConfig,
     ReferenceConfig,
     SeenConfig,
 )
@@ -43,8 +44,15 @@ INSTRUMENTS = (
     ("okx-inverse", "Ä-USD"),
 )
 
+# So strict that most conditions begin and end within a short tape.
+_STRICT = QualityConfig(
+    stale_ms=500, stale_trades_ms=1_500, stale_factor=1.5, crossed_ms=0, jump_bps=20.0,
+    absurd_ratio=1.005, backwards_ms=10, volume_ratio=1.5, outside_bps=20.0, learn_events=2,
+    learn_s=1, clear_after_ms=1_500, recover_s=4.0,
+)  # fmt: skip
+
 CONFIGS = (
-    ProcessorsConfig(),
+    ProcessorsConfig(quality=_STRICT),
     ProcessorsConfig(
         seen=SeenConfig(trades=3, others=2, restart_ms=900, set_back_ms=5_000),
         books=BooksConfig(levels=2, emit_interval_ms=0),
@@ -54,7 +62,8 @@ CONFIGS = (
         symbols=("ETH-USDT", "Ä-USD"),
         seen=SeenConfig(trades=20, others=30, set_back_ms=0),
         books=BooksConfig(levels=3),
-        reference=ReferenceConfig(stale_after_ms=60_000),
+        quality=_STRICT,
+        reference=ReferenceConfig(stale_after_ms=60_000, least_score=0.7, return_score=0.75),
     ),
     ProcessorsConfig(symbols=("BTC-USDT",), books=BooksConfig(levels=1, emit_interval_ms=700)),
 )
@@ -201,10 +210,10 @@ class _Builder:
 def _other(common: dict[str, Any], a: int, b: int) -> Event:
     times = {name: common[name] for name in ("event_time", "receive_time")}
     if a % 4 == 0:
-        return MarkPrice(**common, mark_price=1.0)
+        return MarkPrice(**common, mark_price=-1.0 if b == 2 else 1.0, index_price=b - 3.5 if b else None)
     if a % 4 == 1:
         due = b if b % 3 else None
-        return Funding(**common, rate=b / 1e4, settled=b % 2 == 0, funding_time=due)
+        return Funding(**common, rate=b / 10, settled=b % 2 == 0, funding_time=due)
     if a % 4 == 2:
         return SentimentIndex(**times, index="fear_greed", value=b % 3, classification="Ä")
     return News(

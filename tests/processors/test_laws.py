@@ -5,6 +5,7 @@ A stage is tested by being in the pipeline: nothing here names one.
 
 from dataclasses import replace
 from random import Random
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -74,7 +75,21 @@ class Bench:
         work.best_ask[:] = self._whole.best_ask[cut]
         work.top_time[:] = self._whole.top_time[cut]
         work.book_live[:] = self._whole.book_live[cut]
+        work.exclusions = self._exclusions(instruments, begin, end)
         return work
+
+    def _exclusions(self, instruments: Instruments, begin: int, end: int) -> Any:
+        found = self._whole.exclusions
+        found = found[(found[:, 0] >= begin) & (found[:, 0] < end)].copy()
+        found[:, 0] -= begin
+        for change in found:
+            spans = self._whole.instruments.spans[change[1]]
+            names = [
+                self._whole.instruments.text[start : start + length].tobytes()
+                for start, length in (spans[:2], spans[2:])
+            ]
+            change[1] = instruments.add(*names)
+        return found
 
     def uncut(self) -> tuple[Emitted, dict[str, bytes], dict[str, int]]:
         instruments, stage = self.start()

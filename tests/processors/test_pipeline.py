@@ -140,13 +140,18 @@ def test_configuration_that_cannot_be_followed_is_refused_with_its_offset(text: 
 def test_changed_names_each_stage_and_symbol_once() -> None:
     pipeline = Pipeline()
     pipeline.process(batch([configured(ProcessorsConfig()), trade(0, 1.0)]))
-    assert pipeline.changed() == {("pipeline", "*"), ("bars", "BTC-USDT")}
+    assert pipeline.changed() == {
+        ("pipeline", "*"),
+        ("bars", "BTC-USDT"),
+        ("quality", "BTC-USDT"),
+    }
     assert pipeline.changed() == set()
     pipeline.process(batch([quote(0, 1.0, 2.0, symbol="ETH-USDT")]))
     assert pipeline.changed() == {
         ("pipeline", "*"),
         ("seen", "ETH-USDT"),
         ("books", "ETH-USDT"),
+        ("quality", "ETH-USDT"),
         ("reference", "ETH-USDT"),
     }
     assert pipeline.process(batch([])) == []

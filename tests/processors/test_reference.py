@@ -81,7 +81,14 @@ def test_symbols_come_in_the_order_of_their_bytes() -> None:
     ]
 
 
-def test_price_of_zero_is_a_price_and_no_error() -> None:
-    (price,) = references([quote(0, 0.0, 0.0), clock(1)])
-    assert price.price == 0.0
-    assert math.isnan(price.dispersion_bps)
+def test_venue_with_a_price_that_cannot_be_is_left_out_and_named() -> None:
+    (price,) = references(
+        [quote(0, 0.0, 0.0), quote(0, 99.0, 101.0, "okx-spot"), quote(0, 9.0, 9.5, "okx-swap"),
+         clock(1)]
+    )  # fmt: skip
+    assert (price.price, price.venues) == (100.0, [("okx-spot", 100.0)])
+    assert price.excluded == ["binance-spot"]
+
+
+def test_nothing_is_emitted_when_every_venue_is_left_out() -> None:
+    assert references([quote(0, 0.0, 0.0), quote(0, 9.0, 9.5, "okx-swap"), clock(1)]) == []

@@ -90,7 +90,7 @@ def reference(offset: int, seq: int) -> tuple[str, Json]:
     return "ReferencePrice", {
         "origin": {"topic": "tape", "partition": 3, "offset": offset}, "seq": seq,
         "symbol": "BTC-USDT", "event_time": 1, "receive_time": 1, "price": float("nan"),
-        "dispersion_bps": 0.0, "venues": [{"venue": "okx-spot", "mid_price": 1.0}],
+        "dispersion_bps": 0.0, "venues": [{"venue": "okx-spot", "mid_price": 1.0}], "excluded": [],
     }  # fmt: skip
 
 

@@ -85,7 +85,7 @@ CHANGES = [
     ),
     (
         "INSERT INTO {0}.reference SELECT origin_topic, 1, -5, seq, symbol, event_time,"
-        " receive_time, price, dispersion_bps, venues_venue, venues_mid_price"
+        " receive_time, price, dispersion_bps, venues_venue, venues_mid_price, excluded"
         " FROM {0}.reference LIMIT 1",
         "reference",
         "origin offset -5 seq 0 is in the table and not in the topic",
