@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 from schemas.errors import StoreError
@@ -21,34 +20,34 @@ log = logger("tape.collect")
 _LOOK_S = 1.0
 
 
-@dataclass(frozen=True, slots=True)
 class Landing:
-    """An open tape: `close` its writer. `tail` is what it held; empty while Kafka is away."""
+    """An open tape: `close` its writer. `tail` is what it held, empty if Kafka was away.
 
-    writer: SpoolingWriter
-    tail: Tail
-    was_away: bool
-    _settings: Settings
-    _ids: SchemaIds
-    _partitions: int
+    `incomplete`: the tape may lack events that we should know of from it: it could not be read at
+    the start, or some were dropped past the spool's bound.
+    """
+
+    def __init__(
+        self, settings: Settings, ids: SchemaIds, writer: SpoolingWriter, found: Tail | None
+    ) -> None:
+        self.writer = writer
+        self.tail = found or Tail()
+        self.incomplete = found is None
+        self._settings, self._ids = settings, ids
 
     async def recall(self, take: Callable[[Tail], None]) -> None:
-        """If Kafka was away at the start, give the tail when it is back and has all we spooled."""
-        while self.was_away:
+        """Whenever the tape may be incomplete and has all that was spooled, give its tail."""
+        while True:
             await asyncio.sleep(_LOOK_S)
-            if self.writer.away or self.writer.spooled.records:
+            if not self.incomplete or self.writer.away or self.writer.spooled.records:
                 continue
             try:
-                found = await asyncio.to_thread(self._read)
+                found = await asyncio.to_thread(_read, self._settings, self._ids)
             except StoreError as error:
                 log.warning("tail_not_read", error=str(error))
                 continue
+            self.incomplete = False
             take(found)
-            return
-
-    def _read(self) -> Tail:
-        kafka, name = self._settings.kafka, self._settings.tape
-        return tail.read(kafka, self._ids, name, self._partitions)
 
 
 def land(settings: Settings, name: str, on_dropped: Callable[[ByInstrument], None]) -> Landing:
@@ -60,18 +59,18 @@ def land(settings: Settings, name: str, on_dropped: Callable[[ByInstrument], Non
     spool = settings.collector.spool
     folder = (spool.folder or settings.stack.home / "spool") / name
     known = folder / f"{settings.tape}.partitions"
-    registry, found, was_away = clients.registry(settings), Tail(), False
+    registry, found = clients.registry(settings), None
     try:
         made = create_tape(
             settings.kafka, registry, settings.tape, settings.partitions, settings.processors
         )
         ids, partitions = made.ids, made.partitions
-        found = tail.read(settings.kafka, ids, settings.tape, partitions)
+        found = _read(settings, ids)
         _remember(known, partitions)
     except StoreError as error:
         if not known.is_file():
             raise
-        ids, partitions, was_away = registry.ids(settings.tape), int(known.read_text()), True
+        ids, partitions = registry.ids(settings.tape), int(known.read_text())
         log.warning("kafka_away", error=str(error))
     writer = SpoolingWriter(
         settings.kafka,
@@ -83,7 +82,11 @@ def land(settings: Settings, name: str, on_dropped: Callable[[ByInstrument], Non
         spool.fsync_s,
         on_dropped,
     )
-    return Landing(writer, found, was_away, settings, ids, partitions)
+    return Landing(settings, ids, writer, found)
+
+
+def _read(settings: Settings, ids: SchemaIds) -> Tail:
+    return tail.read(settings.kafka, ids, settings.tape)
 
 
 def _remember(known: Path, partitions: int) -> None:

@@ -57,6 +57,7 @@ def command(
     settings = addresses(chosen(venues, symbols, address), only=("kafka", "registry"))
 
     import asyncio
+    import gc
 
     from streams import logs
     from streams.telemetry import Metrics, Server
@@ -75,6 +76,7 @@ def command(
         running: list[Collector] = []
 
         def on_dropped(counts: "ByInstrument") -> None:
+            landing.incomplete = True
             for collector in running:
                 collector.dropped(counts)
 
@@ -96,6 +98,8 @@ def command(
         stop_at_signals(collector.stop)
         if seconds:
             asyncio.get_running_loop().call_later(seconds, collector.stop)
+        # What is there by now stays: looking through it again would cost pauses.
+        gc.freeze()
         try:
             await collector.run()
         finally:

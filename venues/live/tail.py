@@ -19,7 +19,6 @@ from streams.records import Records
 # So many of a partition's last records are looked at: a minute or two of a busy one.
 LOOK_BACK = 100_000
 _OF_INTEREST = ("Trade", "Kline")
-_OF_OTHERS = ("Configured", "Command", "ModelPromoted", "RiskBudget")
 
 Key = tuple[str, str]
 """Venue and symbol."""
@@ -35,13 +34,13 @@ class Tail:
     """Newest receive time by venue: until then a collector was running."""
 
 
-def read(kafka: KafkaConfig, ids: SchemaIds, tape: str, partitions: int) -> Tail:
+def read(kafka: KafkaConfig, ids: SchemaIds, tape: str) -> Tail:
     """The tail of every partition, bounded by `LOOK_BACK`; StoreError when Kafka is away."""
     trades: dict[Key, list[Trade]] = defaultdict(list)
     klines: dict[Key, list[Kline]] = defaultdict(list)
     newest: dict[str, int] = defaultdict(int)
-    for partition in range(partitions):
-        for event in _events(kafka, ids, tape, partition):
+    for partition, end in log.ends(kafka, tape, TAPE).items():
+        for event in _events(kafka, ids, tape, partition, end):
             newest[event.venue] = max(newest[event.venue], event.receive_time)
             if isinstance(event, Trade):
                 trades[event.venue, event.symbol].append(event)
@@ -51,14 +50,13 @@ def read(kafka: KafkaConfig, ids: SchemaIds, tape: str, partitions: int) -> Tail
 
 
 def _events(
-    kafka: KafkaConfig, ids: SchemaIds, tape: str, partition: int
+    kafka: KafkaConfig, ids: SchemaIds, tape: str, partition: int, end: int
 ) -> Iterator[Trade | Kline]:
     wanted = [
         number
         for number, schema in ids.writers.items()
         if str(schema["name"]).rpartition(".")[2] in _OF_INTEREST
     ]
-    _, end = log.bounds(kafka, tape, TAPE, partition)
     for records in log.read(kafka, tape, TAPE, partition, max(0, end - LOOK_BACK), end):
         for index in np.flatnonzero(np.isin(_schema_ids(records), wanted)).tolist():
             try:
