@@ -204,3 +204,34 @@ def test_all_that_is_received_comes_out_and_one_lost_delta_is_told(
     assert sorted(at for at in came if at != "GAP") == sorted(
         short(event) for event in whole if event is not lost
     )
+
+
+def test_a_second_connections_snapshot_that_the_live_book_has_passed_is_old() -> None:
+    for venue in (BYBIT, OKX):
+        tracker = Tracker(keep_stale=False)
+        follow(tracker, snapshot(100, venue), delta(100, 101, venue), delta(101, 102, venue))
+        second = (snapshot(101, venue), delta(101, 102, venue), delta(102, 103, venue))
+        assert follow(tracker, *second) == ["D103"]
+        assert tracker.stale == 2
+        assert tracker.wants_snapshot() == set()
+
+
+def test_a_second_connections_snapshot_that_is_ahead_is_taken_and_the_first_is_old_then() -> None:
+    for venue in (BYBIT, OKX):
+        tracker = Tracker(keep_stale=False)
+        follow(tracker, snapshot(100, venue), delta(100, 101, venue))
+        first = (delta(101, 102, venue), delta(102, 103, venue))
+        assert follow(tracker, snapshot(103, venue), *first) == ["S103"]
+        assert follow(tracker, delta(103, 104, venue), delta(104, 105, venue)) == ["D104", "D105"]
+
+
+def test_a_snapshot_far_behind_the_live_book_begins_it_anew() -> None:
+    tracker = Tracker()
+    follow(tracker, snapshot(100_000, BYBIT))
+    assert follow(tracker, snapshot(50, BYBIT), delta(50, 51, BYBIT)) == ["S50", "D51"]
+
+
+def test_what_is_old_is_left_out_where_that_is_asked_for() -> None:
+    tracker = Tracker(keep_stale=False)
+    follow(tracker, snapshot(5))
+    assert follow(tracker, delta(5, 6), delta(5, 6), delta(6, 7)) == ["D6", "D7"]
