@@ -12,7 +12,6 @@ from schemas.registry import SchemaIds
 from streams import log
 from streams.config import KafkaConfig
 from streams.decoding import BatchDecoder
-from venues.simulator.server.binance_rest import AGGREGATES_BEHIND
 from venues.symbols import infer
 
 Instrument = tuple[str, str]
@@ -59,7 +58,10 @@ class Account:
 
 
 def ledgered(ledger: Path) -> Iterator[tuple[Instrument, list[str], int]]:
-    """The ledger's lines of trades: (venue, symbol), ids as they are collected, when written."""
+    """The ledger's lines of trades: (venue, symbol), ids, when written (µs UTC).
+
+    Of Binance the ids of aggregates, which are what is collected.
+    """
     symbols: dict[Instrument, Instrument] = {}
     with ledger.open(encoding="utf-8") as lines:
         for line in lines:
@@ -69,7 +71,7 @@ def ledgered(ledger: Path) -> Iterator[tuple[Instrument, list[str], int]]:
             named = (entry["venue"], entry["symbol"])
             if named not in symbols:
                 symbols[named] = (named[0], infer(*named).symbol)
-            yield symbols[named], _collected(named[0], entry["trades"]), entry["written_us"]
+            yield symbols[named], entry.get("aggregates", entry["trades"]), entry["written_us"]
 
 
 def published(ledger: Path) -> dict[Instrument, list[str]]:
@@ -78,13 +80,6 @@ def published(ledger: Path) -> dict[Instrument, list[str]]:
     for instrument, ids, _ in ledgered(ledger):
         found.setdefault(instrument, []).extend(ids)
     return found
-
-
-def _collected(venue: str, ids: list[str]) -> list[str]:
-    """Ids as they are collected: of Binance the aggregates', one a trade in the simulator."""
-    if not venue.startswith("binance"):
-        return ids
-    return [str(int(one) - AGGREGATES_BEHIND) for one in ids]
 
 
 def account(

@@ -14,8 +14,10 @@ from venues.simulator.server.fault import Fault, parse
 Weather = Literal["calm", "rough", "storm"]
 WEATHERS: tuple[Weather, ...] = ("calm", "rough", "storm")
 
-BEGINS_S = 15.0
+BEGINS_S = 10.0
 """The first fault comes not before this: every storm begins with a connected client."""
+APART_S = 20.0
+"""Between the end of a venue's fault and its next."""
 
 # How often beside the others, and its fields. No message of trades is lost on a connection that
 # goes on: Bybit's trades have no numbers without holes, so nobody could tell.
@@ -42,7 +44,7 @@ _WILD: tuple[tuple[float, dict[str, Any]], ...] = (
     (1.0, {"fault": "cut", "seconds": 10.0}),
     (1.0, {"fault": "news_burst", "count": 10}),
 )
-_EVERY_S: dict[Weather, float] = {"rough": 60.0, "storm": 20.0}
+_EVERY_S: dict[Weather, float] = {"rough": 30.0, "storm": 6.0}
 
 
 def forecast(
@@ -50,8 +52,8 @@ def forecast(
 ) -> Iterator[Fault]:
     """Faults by their time `at`, endless, the same for the same arguments; none when calm.
 
-    About one a minute when rough, one in 20 seconds in a storm, market seconds over all venues;
-    never two of one venue within 30 s, so that what each did can be told.
+    About two a minute when rough, one in 6 seconds in a storm, market seconds over all venues;
+    never two of one venue within 20 s, so that what each did can be told.
     """
     if weather == "calm":
         return
@@ -71,7 +73,7 @@ def forecast(
             continue
         if at < free_at[venue]:
             continue
-        free_at[venue] = at + fields.get("seconds", 0.0) + 30.0
+        free_at[venue] = at + fields.get("seconds", 0.0) + APART_S
         one = fields["fault"] in {"gap", "duplicate", "reorder", "malformed", "unknown_field"}
         yield parse({**fields, "venue": venue, "at": at, **({"symbol": symbol} if one else {})})
 

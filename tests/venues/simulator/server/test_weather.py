@@ -8,7 +8,7 @@ import pytest
 
 from schemas.errors import ConfigError
 from tests.venues.simulator.server.client import simulator
-from venues.simulator.server.weather import forecast, script
+from venues.simulator.server.weather import APART_S, forecast, script
 
 VENUES = ("binance-spot", "bybit-linear", "okx-swap")
 SYMBOLS = ("BTC-USDT", "ETH-USDT")
@@ -46,7 +46,7 @@ def test_faults_of_one_venue_do_not_overlap() -> None:
     for fault in islice(forecast("storm", 2, VENUES, SYMBOLS), 300):
         if fault.venue:
             assert fault.at >= free[fault.venue]
-            free[fault.venue] = fault.at + fault.seconds + 30.0
+            free[fault.venue] = fault.at + fault.seconds + APART_S
 
 
 def test_a_script_is_read_by_time_from_lines_or_toml(tmp_path: Path) -> None:
