@@ -138,7 +138,9 @@ def _why(outcome: "Outcome") -> str:
             f"{outcome.dead_letters} dead letters: `tape --tape {outcome.tape} tail dead_letters`"
         )
     if not (outcome.sinks and outcome.sinks.equal):
-        return "the tables differ from their topics"
+        behind = outcome.sinks.behind if outcome.sinks else 0
+        what = f"the sink had not stored {behind} events" if behind else "the tables differ"
+        return f"{what}: `tape --tape {outcome.tape} verify` looks again"
     return "nothing came out: see the logs"
 
 
