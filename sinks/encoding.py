@@ -170,7 +170,7 @@ def _reason(columns: tuple[Column, ...], code: int) -> str:
     return f"{columns[column].name}: {_REASONS[reason]}"
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def _has_nul(text: Bytes, start: int, length: int) -> bool:
     found = False
     for i in range(start, start + length):
@@ -178,7 +178,7 @@ def _has_nul(text: Bytes, start: int, length: int) -> bool:
     return found
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def _size_of(
     kind: int, value: int, length: int, text: Bytes, enum_base: int, spans: Integers
 ) -> int:
@@ -196,7 +196,7 @@ def _size_of(
     return 1 if kind == _BOOLEAN else length
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def _sizes(
     values: Integers, plan: Integers, places: Integers, items: Integers, text: Bytes,
     spans: Integers,
@@ -240,14 +240,14 @@ def _sizes(
     return sizes
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def _put(data: Bytes, at: int, value: int, width: int) -> int:
     for i in range(width):
         data[at + i] = (value >> (8 * (width - 1 - i))) & 0xFF
     return at + width
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def _put_value(
     data: Bytes, at: int, kind: int, value: int, length: int, text: Bytes, enum_base: int,
     spans: Integers, enum_text: Bytes,
@@ -276,7 +276,7 @@ def _put_value(
     return at + 4 + length
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def _write(
     values: Integers, plan: Integers, places: Integers, items: Integers, text: Bytes,
     spans: Integers, enum_text: Bytes, starts: Integers, data: Bytes,

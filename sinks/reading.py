@@ -5,7 +5,14 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import (
+    Consumer,
+    KafkaError,
+    KafkaException,
+    Message,
+    TopicCollection,
+    TopicPartition,
+)
 from numpy.typing import NDArray
 
 from schemas.catalogue import kafka_name
@@ -64,7 +71,7 @@ class TopicReader:
 
     def __init__(self, kafka: KafkaConfig, tape: str) -> None:
         # A consumer would only say that time ran out; this says why.
-        connect(kafka)
+        self._admin = connect(kafka)
         self._tape = tape
         self._consumer = Consumer(
             client_config(kafka)
@@ -97,6 +104,17 @@ class TopicReader:
         if found.error is not None or not found.partitions:
             raise StoreError(f"topic {name} is not there: create the tape with `tape up`")
         return len(found.partitions)
+
+    def topic_id(self, topic: str, timeout_s: float = 10.0) -> str:
+        """Kafka's id of a logical topic, another after it was made anew; empty: it has none."""
+        name = kafka_name(self._tape, topic)
+        try:
+            found = self._admin.describe_topics(TopicCollection([name]), request_timeout=timeout_s)[
+                name
+            ].result(timeout_s)
+        except (KafkaException, TimeoutError) as error:
+            raise StoreError(f"topic {name} could not be looked at: {error}") from error
+        return str(found.topic_id or "")
 
     def watermarks(self, topic: str, partition: int, timeout_s: float = 10.0) -> tuple[int, int]:
         """First offset that the broker has, and the one that the next record will get."""
@@ -171,6 +189,17 @@ def read_until(
 
     Raises StoreError when nothing comes for `patience_s`.
     """
+    for fetched in fetches_until(reader, begins, ends, patience_s):
+        yield from fetched
+
+
+def fetches_until(
+    reader: TopicReader,
+    begins: Mapping[Position, int],
+    ends: Mapping[Position, int],
+    patience_s: float = 60.0,
+) -> Iterator[list[Fetched]]:
+    """The same, with all that came at once in one list."""
     todo = {at: begins[at] for at, end in ends.items() if begins[at] < end}
     reader.assign(todo)
     idle_s = 0.0
@@ -181,12 +210,15 @@ def read_until(
         idle_s = 0.0 if fetched else idle_s + _POLL_S
         if idle_s > patience_s:
             raise StoreError(f"Kafka sent nothing for {patience_s:.0f} s; is it up?")
+        found = []
         for one in fetched:
             at = (one.topic, one.partition)
             below = int(np.searchsorted(one.offsets, ends[at]))
             if at in todo and below:
                 todo[at] = int(one.offsets[below - 1]) + 1
-                yield one.part(0, below)
+                found.append(one.part(0, below))
+        if found:
+            yield found
         # An end is also reached where the last offsets hold no record.
         seen = reader.ended
         todo = {at: next_ for at, next_ in todo.items() if max(next_, seen.get(at, 0)) < ends[at]}

@@ -1,5 +1,6 @@
 """Deriving a sink's tables again beside the live ones, and putting them in their place."""
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -10,21 +11,39 @@ from schemas.errors import StoreError
 from schemas.registry import Registry
 from sinks import schema as database_schema
 from sinks import storage
+from sinks.ahead import ahead
 from sinks.config import DatabaseConfig
 from sinks.decoding import BatchDecoder
-from sinks.reading import Fetched, TopicReader, read_until
+from sinks.loading import Loader
+from sinks.reading import TopicReader, fetches_until
 from sinks.rows import Position
 from sinks.storage import Connection
-from sinks.store import MOST_CHUNKS, State, Store, Update, connect
-from sinks.tables import Table, tables
+from sinks.store import State, Store, connect
+from sinks.swap import Busy, Swap, live_offsets
+from sinks.tables import tables
 from streams.config import KafkaConfig
 
 # The live sink is held up only while no more than this many events are caught up.
 _MOST_IN_SWAP = 10_000
-_SWAP_TRIES = 30
+_LONGEST_PAUSE_S = 5.0
+# A process that was killed may hold its lock until the server notices.
+_OTHERS_S = 10.0
+_LOOK_S = 0.2
 
 Progress = Callable[[int, int], None]
 """Is told events done and events in all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rebuilt:
+    """What a rebuild came to."""
+
+    rows: int
+    """Rows that this run stored."""
+    events: int
+    """Events that this run read."""
+    resumed: int
+    """Events that a run before, which was ended, had stored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +52,7 @@ class Rebuild:
 
     They are built in the schema `TAPE$rebuild`, then take the live tables' place, with their
     offsets, in one transaction; readers never see a table that is empty or partly filled. A
-    rebuild that was killed leaves the live tables as they were; the next one starts afresh.
+    rebuild that was killed leaves the live tables as they were; the next one goes on from there.
     """
 
     kafka: KafkaConfig
@@ -44,9 +63,13 @@ class Rebuild:
     topics: Sequence[str]
     allow_loss: bool = False
     """Whether rows may go whose events the topic no longer has."""
+    afresh: bool = False
+    """Whether to begin from the first event, whatever a run before has done."""
+    patience_s: float = 600.0
+    """How long readers may keep the new tables from being put in place."""
 
-    def run(self, on_progress: Progress = lambda done, total: None) -> int:
-        """Rebuild and swap; the number of rows. StoreError says why it could not."""
+    def run(self, on_progress: Progress = lambda done, total: None) -> Rebuilt:
+        """Rebuild and swap. StoreError says why it could not."""
         reader = TopicReader(self.kafka, self.tape)
         try:
             with connect(self.url) as connection:
@@ -67,47 +90,59 @@ class _Run:
         self._shadow, self._trash = f"{plan.tape}$rebuild", f"{plan.tape}$trash"
         self._specs = [table for table in tables() if table.topic in plan.topics]
         self._decoder = BatchDecoder(plan.registry, plan.tape)
-        self._rows = self._done = 0
+        self._rows = self._done = self._resumed = 0
 
-    def run(self) -> int:
+    def run(self) -> Rebuilt:
         self._alone()
-        self._clear()
+        storage.drop_schema(self._connection, self._trash)
         others = [table for table in tables() if table not in self._specs]
         database_schema.ensure(self._connection, self._tape, self._plan.config, specs=others)
+        self._refuse_views()
         positions = [
             (topic, partition)
             for topic in self._plan.topics
             for partition in range(self._reader.partitions(topic))
         ]
         self._check_complete(positions)
-        store = Store.open(
-            self._connection, self._tape, self._plan.config, self._shadow, self._specs
-        )
-        states = store.states(positions)
-        for _ in range(_SWAP_TRIES):
-            while self._catch_up(store, states, self._live_offsets()) > _MOST_IN_SWAP:
-                pass
-            try:
-                self._swap(store, states)
-                break
-            except psycopg.errors.LockNotAvailable:
-                # A long query reads the table; what the swap had done is undone.
-                states = store.states(positions)
-        else:
-            raise StoreError("the live tables were in use all the time; try again later")
+        store, states = self._open(positions)
+        self._resumed = sum(state.next_offset for state in states.values())
+        self._catch_up(store, states, self._live_offsets())
+        self._analyze()
+        self._swap(store, states)
         self._clear()
-        return self._rows
+        return Rebuilt(self._rows, self._done, self._resumed)
 
     def _alone(self) -> None:
-        row = self._connection.execute(
-            "SELECT pg_try_advisory_lock(hashtextextended(%s, 2))", (self._tape,)
-        ).fetchone()
-        if row is None or not row[0]:
-            raise StoreError(f"another rebuild of tape {self._tape} runs; wait for it")
+        deadline = time.monotonic() + _OTHERS_S
+        while True:
+            row = self._connection.execute(
+                "SELECT pg_try_advisory_lock(hashtextextended(%s, 2))", (self._tape,)
+            ).fetchone()
+            if row is not None and row[0]:
+                return
+            if time.monotonic() > deadline:
+                raise StoreError(f"another rebuild of tape {self._tape} runs; wait for it")
+            time.sleep(_LOOK_S)
 
     def _clear(self) -> None:
         for schema in (self._shadow, self._trash):
             storage.drop_schema(self._connection, schema)
+
+    def _refuse_views(self) -> None:
+        """Views would go on showing the tables that were swapped out."""
+        rows = self._connection.execute(
+            "SELECT DISTINCT r.ev_class::regclass::text FROM pg_depend d"
+            " JOIN pg_rewrite r ON r.oid = d.objid AND d.classid = 'pg_rewrite'::regclass"
+            " JOIN pg_class c ON c.oid = d.refobjid AND d.refclassid = 'pg_class'::regclass"
+            " JOIN pg_namespace n ON n.oid = c.relnamespace"
+            " WHERE n.nspname = %s AND c.relname = ANY(%s) AND r.ev_class <> c.oid ORDER BY 1",
+            (self._tape, [table.name for table in self._specs]),
+        ).fetchall()
+        if rows:
+            raise StoreError(
+                f"views show tables of {self._tape} and would go on showing the old ones:"
+                f" {', '.join(str(name) for (name,) in rows)}; drop them, rebuild, make them again"
+            )
 
     def _check_complete(self, positions: Sequence[Position]) -> None:
         for topic, partition in positions:
@@ -118,15 +153,33 @@ class _Run:
                     " the topic: a rebuild would lose their rows (--allow-loss does it)"
                 )
 
-    def _live_offsets(self, lock: bool = False) -> dict[Position, int]:
-        rows = self._connection.execute(
-            sql.SQL(
-                "SELECT topic, partition, next_offset FROM {} WHERE topic = ANY(%s)"
-                " ORDER BY topic, partition {}"
-            ).format(sql.Identifier(self._tape, "offsets"), sql.SQL("FOR UPDATE" if lock else "")),
-            (list(self._plan.topics),),
-        ).fetchall()
-        return {(str(t), int(str(p))): int(str(offset)) for t, p, offset in rows}
+    def _open(self, positions: Sequence[Position]) -> tuple[Store, dict[Position, State]]:
+        """The new tables: those that a run before has begun, if they can be gone on with."""
+        ids = {topic: self._reader.topic_id(topic) for topic in self._plan.topics}
+        if self._plan.afresh or not database_schema.as_new(
+            self._connection, self._shadow, self._plan.config, self._specs
+        ):
+            storage.drop_schema(self._connection, self._shadow)
+        store, states = self._store(positions)
+        for position, state in states.items():
+            _, high = self._reader.watermarks(*position)
+            other = state.topic_id != ids[position[0]] and state.next_offset
+            if other or state.next_offset > high:
+                # The topic was made anew meanwhile.
+                storage.drop_schema(self._connection, self._shadow)
+                store, states = self._store(positions)
+                break
+        store.name_topics(ids)
+        return store, states
+
+    def _store(self, positions: Sequence[Position]) -> tuple[Store, dict[Position, State]]:
+        store = Store.open(
+            self._connection, self._tape, self._plan.config, self._shadow, self._specs
+        )
+        return store, store.states(positions)
+
+    def _live_offsets(self) -> dict[Position, int]:
+        return live_offsets(self._connection, self._tape, self._plan.topics)
 
     def _catch_up(
         self, store: Store, states: dict[Position, State], live: dict[Position, int]
@@ -138,55 +191,46 @@ class _Run:
             begin, end = max(state.next_offset, low), min(live.get(position, 0), high)
             if begin < end:
                 begins[position], ends[position] = begin, end
-        total = self._done + sum(ends[at] - begins[at] for at in ends)
+        total = self._resumed + self._done + sum(ends[at] - begins[at] for at in ends)
         before = self._done
-        for fetched in read_until(self._reader, begins, ends):
-            for piece in fetched.pieces(store.chunk_width_ms(), MOST_CHUNKS):
-                self._store(store, states[piece.topic, piece.partition], piece)
-            self._done += len(fetched)
-            self._on_progress(self._done, total)
+        loader = Loader(self._decoder, states, store.chunk_width_ms())
+        with ahead(loader.updates(fetches_until(self._reader, begins, ends))) as made:
+            for updates in made:
+                self._rows += store.write(updates)
+                self._done += sum(sum(update.records.values()) for update in updates)
+                self._on_progress(self._resumed + self._done, total)
         return self._done - before
 
-    def _store(self, store: Store, state: State, fetched: Fetched) -> None:
-        # What cannot be a row has been announced by the live sink.
-        rows, _ = state.rows.process(self._decoder.decode(fetched))
-        self._rows += store.write([Update(state, rows, int(fetched.offsets[-1]) + 1)])
+    def _analyze(self) -> None:
+        """Readers' plans must not be made for empty tables."""
+        for table in self._specs:
+            self._connection.execute(
+                sql.SQL("ANALYZE {}").format(sql.Identifier(self._shadow, table.name))
+            )
 
     def _swap(self, store: Store, states: dict[Position, State]) -> None:
-        """Put the new tables in the live ones' place, as of the live offsets."""
-        with self._connection.transaction():
-            self._connection.execute("SET LOCAL lock_timeout = '2s'")
-            # The live sink takes this lock first, too: it waits, then sees that offsets moved.
-            live = self._live_offsets(lock=True)
-            self._catch_up(store, states, live)
-            self._connection.execute(
-                sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(self._trash))
-            )
-            for table in self._specs:
-                self._move(table, self._tape, self._trash)
-                self._move(table, self._shadow, self._tape)
-            for name, column in (
-                ("table_definitions", "topic"),
-                ("offsets", "topic"),
-                ("quote_samples", ""),
-            ):
-                self._replace(name, column)
-
-    def _move(self, table: Table, source: str, target: str) -> None:
-        self._connection.execute(
-            sql.SQL("ALTER TABLE IF EXISTS {} SET SCHEMA {}").format(
-                sql.Identifier(source, table.name), sql.Identifier(target)
-            )
-        )
-
-    def _replace(self, name: str, column: str) -> None:
-        """Take over the shadow's bookkeeping of the topics."""
-        if not column and not any(table.sampled for table in self._specs):
-            return
-        live, shadow = sql.Identifier(self._tape, name), sql.Identifier(self._shadow, name)
-        topics = (list(self._plan.topics),) if column else ()
-        where = (
-            sql.SQL("WHERE {} = ANY(%s)").format(sql.Identifier(column)) if column else sql.SQL("")
-        )
-        self._connection.execute(sql.SQL("DELETE FROM {} {}").format(live, where), topics)
-        self._connection.execute(sql.SQL("INSERT INTO {} SELECT * FROM {}").format(live, shadow))
+        deadline = time.monotonic() + self._plan.patience_s
+        swap = Swap(
+            self._connection, self._plan.url, self._tape, self._shadow, self._trash,
+            self._specs, self._plan.topics,
+        )  # fmt: skip
+        pause_s = _LOOK_S
+        while True:
+            while self._catch_up(store, states, self._live_offsets()) > _MOST_IN_SWAP:
+                pass
+            try:
+                swap.run(
+                    lambda live: self._catch_up(store, states, live),
+                    max(deadline - time.monotonic(), 1.0),
+                )
+            except Busy as busy:
+                if time.monotonic() > deadline:
+                    raise StoreError(
+                        f"readers kept the new tables from their place for"
+                        f" {self._plan.patience_s:.0f} s ({busy}); end them and run it again: it"
+                        " goes on from here"
+                    ) from busy
+                time.sleep(pause_s)
+                pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+            else:
+                return

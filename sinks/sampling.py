@@ -72,7 +72,7 @@ def _storable(series: Series) -> bool:
     return all("\0" not in name and len(name.encode()) <= MOST_INDEXED for name in series)
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def _same(text: Bytes, a: Integers, b: Integers) -> bool:
     for k in range(0, len(a), 2):
         if a[k + 1] != b[k + 1]:
@@ -83,7 +83,7 @@ def _same(text: Bytes, a: Integers, b: Integers) -> bool:
     return True
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def group(text: Bytes, spans: Integers) -> tuple[Integers, Integers]:
     """Number rows by their strings: each row's group, and the first row of each group.
 
@@ -113,7 +113,7 @@ def group(text: Bytes, spans: Integers) -> tuple[Integers, Integers]:
     return groups, first[:found]
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def _sample(
     times: Integers, groups: Integers, known: NDArray[np.bool_], last: Integers, interval: int
 ) -> NDArray[np.bool_]:

@@ -33,6 +33,8 @@ class Stored:
     storage: Storage
     chunk_interval_hours: int
     quote_interval_ms: int | None
+    oid: int
+    """The database's number of the table; one rebuilt in its place has another."""
 
 
 def migrations() -> list[Migration]:
@@ -79,15 +81,47 @@ def ensure(
                 _alter(connection, schema, table, stored[table.name]["columns"])
         _grant(connection, schema, config)
         rows = _definitions(connection, schema)
+        oids = {
+            str(name): int(str(oid))
+            for name, oid in connection.execute(
+                "SELECT relname, oid::bigint FROM pg_class WHERE relnamespace = %s::regnamespace",
+                (sql.Identifier(schema).as_string(connection),),
+            )
+        }
     return {
         table.name: Stored(
             table,
             rows[table.name]["storage"],
             rows[table.name]["chunk_interval_hours"],
             rows[table.name]["quote_interval_ms"],
+            oids[table.name],
         )
         for table in specs
     }
+
+
+def as_new(
+    connection: Connection, schema: str, config: DatabaseConfig, specs: Sequence[Table]
+) -> bool:
+    """Whether the tables that a schema has are as they would be made today."""
+    steps = [step.version for step in migrations()]
+    try:
+        found = _definitions(connection, schema)
+        versions = connection.execute(
+            sql.SQL("SELECT version FROM {} ORDER BY 1").format(
+                sql.Identifier(schema, "schema_version")
+            )
+        ).fetchall()
+    except psycopg.errors.UndefinedTable:
+        return False
+    kind = storage.available(connection)
+    wanted = {table.name: _definition(table, kind, config) for table in specs}
+    return [(step,) for step in steps] == versions and all(
+        found[name][key] == value
+        for name, definition in wanted.items()
+        if name in found
+        for key, value in definition.items()
+    )
 
 
 def check_sampling(schema: str, stored: Mapping[str, Stored], config: DatabaseConfig) -> None:
@@ -141,23 +175,30 @@ def _definitions(connection: Connection, schema: str) -> dict[str, dict[str, Any
         return {str(row["name"]): row for row in cursor}
 
 
+def _definition(table: Table, kind: Storage, config: DatabaseConfig) -> dict[str, object]:
+    """What is kept of a table that is made today."""
+    return {
+        "name": table.name,
+        "topic": table.topic,
+        "record": table.record,
+        "columns": _described(table),
+        "storage": kind,
+        "chunk_interval_hours": config.chunk_interval_hours,
+        "quote_interval_ms": config.quote_interval_ms if table.sampled else None,
+    }
+
+
 def _define(
     connection: Connection, schema: str, table: Table, kind: Storage, config: DatabaseConfig
 ) -> None:
+    definition = _definition(table, kind, config)
     connection.execute(
-        sql.SQL(
-            "INSERT INTO {} (name, topic, record, columns, storage, chunk_interval_hours,"
-            " quote_interval_ms) VALUES (%s, %s, %s, %s, %s, %s, %s)"
-        ).format(sql.Identifier(schema, "table_definitions")),
-        (
-            table.name,
-            table.topic,
-            table.record,
-            json.dumps(_described(table)),
-            kind,
-            config.chunk_interval_hours,
-            config.quote_interval_ms if table.sampled else None,
+        sql.SQL("INSERT INTO {} ({}) VALUES ({})").format(
+            sql.Identifier(schema, "table_definitions"),
+            sql.SQL(", ").join(map(sql.Identifier, definition)),
+            sql.SQL(", ").join(map(sql.Placeholder, definition)),
         ),
+        {**definition, "columns": json.dumps(definition["columns"])},
     )
 
 

@@ -12,6 +12,12 @@ Storage = Literal["hypertable", "native"]
 Connection = psycopg.Connection[tuple[object, ...]]
 
 US_PER_HOUR = 3_600_000_000
+
+
+class OffsetsMoved(Exception):
+    """Another process wrote, or a rebuilt table came: what we hold is old; read it again."""
+
+
 # After this, where the licence allows it, chunks are compressed.
 _COMPRESS_AFTER = "7 days"
 
@@ -116,14 +122,19 @@ class NativeChunks:
     Each is created in a transaction of its own, so that no transaction locks many.
     """
 
-    def __init__(self, tape: str, schema: str, table: Table, hours: int) -> None:
+    def __init__(
+        self, tape: str, schema: str, table: Table, hours: int, parent_oid: int = 0
+    ) -> None:
         self._schema, self._table, self._tape = schema, table, tape
         self._width = hours * US_PER_HOUR
-        self._oid = 0
+        self._oid = parent_oid
         self._known: set[int] = set()
 
     def ensure(self, connection: Connection, times_us: Iterable[int]) -> None:
-        """Create the partitions that rows of these event times go to; needs autocommit."""
+        """Create the partitions that rows of these event times go to; needs autocommit.
+
+        Raises OffsetsMoved where a rebuilt table has taken the place of the one we know.
+        """
         for index in sorted({time // self._width for time in times_us} - self._known):
             with connection.transaction():
                 self._create(connection, index)
@@ -131,12 +142,18 @@ class NativeChunks:
 
     def _create(self, connection: Connection, index: int) -> None:
         parent = sql.Identifier(self._schema, self._table.name)
-        if not self._oid:
-            row = connection.execute(
-                "SELECT %s::regclass::oid", (parent.as_string(connection),)
-            ).fetchone()
-            assert row is not None
-            self._oid = int(str(row[0]))
+        # Until the partition is there, no other table takes this one's name.
+        connection.execute(
+            sql.SQL("LOCK TABLE ONLY {} IN SHARE UPDATE EXCLUSIVE MODE").format(parent)
+        )
+        row = connection.execute(
+            "SELECT %s::regclass::oid", (parent.as_string(connection),)
+        ).fetchone()
+        assert row is not None
+        oid = int(str(row[0]))
+        if oid != (self._oid or oid):
+            raise OffsetsMoved
+        self._oid = oid
         # The parent's number is part of the name: a table rebuilt beside it has its own.
         name = f"{self._table.name}_{self._oid}_{index * self._width // US_PER_HOUR}"
         chunk = sql.Identifier(chunk_schema(self._tape), name)

@@ -11,18 +11,14 @@ from schemas.errors import StoreError
 from sinks import schema as database_schema
 from sinks.config import DatabaseConfig
 from sinks.encoding import COPY_HEADER, COPY_TRAILER
-from sinks.rows import PartitionRows, Position, TableRows
+from sinks.rows import Id, PartitionRows, Position, TableRows
 from sinks.sampling import Sampler
 from sinks.schema import Stored
-from sinks.storage import Connection, NativeChunks
+from sinks.storage import Connection, NativeChunks, OffsetsMoved
 from sinks.tables import Table
 
 # A transaction locks the chunks that it writes to, and locks are few: 64 a connection.
 MOST_CHUNKS = 64
-
-
-class OffsetsMoved(Exception):
-    """Another process wrote, or a rebuilt table came: what we hold is old; read it again."""
 
 
 @dataclass(slots=True)
@@ -32,17 +28,32 @@ class State:
     rows: PartitionRows
     next_offset: int
     generation: str
+    topic_id: str = ""
+    """Kafka's id of the topic that the rows came from; empty where it is not known."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Update:
-    """The rows of one partition's records below `next_offset`, which are not yet stored."""
+    """The rows of one partition's records below `next_offset`, which are not yet stored.
+
+    Holds what the partition's state was when it was made, right after its rows were: those of
+    the next update may be made before this one is stored.
+    """
 
     state: State
     rows: Sequence[TableRows]
     next_offset: int
     records: Mapping[str, int] = field(default_factory=dict)
     """How many records of each type were read for it."""
+    last_id: Id = field(init=False)
+    samples: list[tuple[str, str, int]] = field(init=False)
+    """Venue, symbol and time (µs) of the newest kept quote, where that changed."""
+
+    def __post_init__(self) -> None:
+        sampler = self.state.rows.sampler
+        self.last_id = self.state.rows.last_id
+        self.samples = [(*series, sampler.last[series]) for series in sorted(sampler.changed)]
+        sampler.changed.clear()
 
 
 def connect(url: str, **options: object) -> Connection:
@@ -79,7 +90,7 @@ class Store:
         self._interval_us = quote_interval_ms * 1_000
         self._stored = stored
         self._chunks = {
-            name: NativeChunks(tape, schema, one.table, one.chunk_interval_hours)
+            name: NativeChunks(tape, schema, one.table, one.chunk_interval_hours, one.oid)
             for name, one in stored.items()
             if one.storage == "native"
         }
@@ -123,7 +134,7 @@ class Store:
             rows = self.connection.execute(
                 sql.SQL(
                     "SELECT topic, partition, next_offset, last_origin_offset, last_seq,"
-                    " generation::text FROM {}"
+                    " generation::text, topic_id FROM {}"
                 ).format(offsets)
             ).fetchall()
             sampled = self.connection.execute(
@@ -133,7 +144,7 @@ class Store:
         for partition, venue, symbol, time in sampled:
             last.setdefault(int(str(partition)), {})[str(venue), str(symbol)] = int(str(time))
         found = {}
-        for topic, partition, offset, origin, seq, generation in rows:
+        for topic, partition, offset, origin, seq, generation, topic_id in rows:
             position = (str(topic), int(str(partition)))
             if position in positions:
                 found[position] = State(
@@ -144,8 +155,20 @@ class Store:
                     ),
                     int(str(offset)),
                     str(generation),
+                    str(topic_id),
                 )
         return found
+
+    def name_topics(self, ids: Mapping[str, str]) -> None:
+        """Note Kafka's ids of topics whose rows these tables hold, by the topics' names."""
+        self.connection.execute(
+            sql.SQL(
+                "UPDATE {} o SET topic_id = w.id"
+                " FROM unnest(%s::text[], %s::text[]) AS w(topic, id)"
+                " WHERE o.topic = w.topic AND o.topic_id IS DISTINCT FROM w.id"
+            ).format(sql.Identifier(self.schema, "offsets")),
+            (list(ids), list(ids.values())),
+        )
 
     def write(self, updates: Sequence[Update]) -> int:
         """Store rows, offsets and sampling state in one transaction; the number of rows.
@@ -168,7 +191,6 @@ class Store:
             self._advance(updates)
         for update in updates:
             update.state.next_offset = update.next_offset
-            update.state.rows.sampler.changed.clear()
         return sum(len(rows.encoded) for parts in by_table.values() for rows in parts)
 
     def _lock(self, updates: Sequence[Update]) -> None:
@@ -216,14 +238,14 @@ class Store:
                 [state.topic for state in states],
                 [state.partition for state in states],
                 [update.next_offset for update in updates],
-                [state.last_id[0] for state in states],
-                [state.last_id[1] for state in states],
+                [update.last_id[0] for update in updates],
+                [update.last_id[1] for update in updates],
             ),
         )
         samples = [
-            (state.partition, *series, state.sampler.last[series])
-            for state in states
-            for series in sorted(state.sampler.changed)
+            (update.state.rows.partition, *sample)
+            for update in updates
+            for sample in update.samples
         ]
         if samples:
             self.connection.execute(

@@ -1,6 +1,6 @@
 """The database sink: topics into tables, exactly once, for as long as it is let."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from threading import Event
 from time import perf_counter
@@ -10,13 +10,15 @@ import psycopg
 
 from schemas.errors import ConfigError, StoreError
 from schemas.registry import Registry
+from sinks.ahead import ahead
 from sinks.config import DatabaseConfig
 from sinks.dead_letters import DeadLetters
 from sinks.decoding import BatchDecoder
+from sinks.loading import Loader
 from sinks.reading import Deleted, Fetched, TopicReader
-from sinks.rows import Position, counts
-from sinks.storage import Connection
-from sinks.store import MOST_CHUNKS, OffsetsMoved, State, Store, Update, connect
+from sinks.rows import Position, Refused
+from sinks.storage import Connection, OffsetsMoved
+from sinks.store import State, Store, Update, connect
 from sinks.tables import topics
 from streams.config import KafkaConfig
 
@@ -135,11 +137,13 @@ class _Session:
             self._own(connection)
             store = Store.open(connection, self._sink.tape, self._sink.config)
             states = store.states(self._positions)
-            self._seek(states)
+            self._seek(store, states)
             self.began = True
+            loader = Loader(self._decoder, states, store.chunk_width_ms(), self._refuse)
             try:
-                while not stop.is_set():
-                    self._step(store, states)
+                with ahead(loader.updates(self._fetches(stop))) as made:
+                    for updates in filter(None, made):
+                        self._store(store, updates)
             except (OffsetsMoved, Deleted):
                 return
 
@@ -153,14 +157,17 @@ class _Session:
             if row is None or not row[0]:
                 raise _Away(f"another sink writes {self._sink.tape}.{topic}; standing by")
 
-    def _seek(self, states: dict[Position, State]) -> None:
+    def _seek(self, store: Store, states: dict[Position, State]) -> None:
         lost = {}
+        try:
+            ids = {topic: self._reader.topic_id(topic) for topic in self._sink.topics}
+            marks = {position: self._reader.watermarks(*position) for position in states}
+        except StoreError as error:
+            raise _Away(str(error)) from error
         for position, state in states.items():
-            try:
-                low, high = self._reader.watermarks(*position)
-            except StoreError as error:
-                raise _Away(str(error)) from error
-            if state.next_offset > high:
+            low, high = marks[position]
+            was, now = state.topic_id, ids[position[0]]
+            if state.next_offset > high or (was and now and was != now):
                 raise StoreError(
                     f"the database is at offset {state.next_offset} of {position[0]} partition"
                     f" {position[1]}, which ends at {high}: the topic was made anew; use another"
@@ -168,6 +175,7 @@ class _Session:
                 )
             if state.next_offset < low:
                 lost[position] = (state.next_offset, low)
+        store.name_topics(ids)
         offsets = {
             position: lost.get(position, (0, state.next_offset))[1]
             for position, state in states.items()
@@ -175,30 +183,20 @@ class _Session:
         self._reader.assign(offsets)
         self._sink.observer.started(lost)
 
-    def _step(self, store: Store, states: dict[Position, State]) -> None:
-        observer = self._sink.observer
-        observer.beat()
-        fetched = self._reader.fetch(_MOST_RECORDS, _WINDOW_S)
-        rounds = [one.pieces(store.chunk_width_ms(), MOST_CHUNKS) for one in fetched]
-        for number in range(max(map(len, rounds), default=0)):
-            self._store(
-                store, states, [pieces[number] for pieces in rounds if number < len(pieces)]
-            )
+    def _fetches(self, stop: Event) -> Iterator[list[Fetched]]:
+        while not stop.is_set():
+            self._sink.observer.beat()
+            yield self._reader.fetch(_MOST_RECORDS, _WINDOW_S)
 
-    def _store(
-        self, store: Store, states: dict[Position, State], fetched: Sequence[Fetched]
-    ) -> None:
+    def _refuse(self, fetched: Fetched, refused: Sequence[Refused]) -> None:
+        if count := self._letters.write(fetched, refused):
+            self._sink.observer.refused(fetched.topic, count)
+
+    def _store(self, store: Store, updates: Sequence[Update]) -> None:
         began = perf_counter()
-        updates = []
-        for one in fetched:
-            state = states[one.topic, one.partition]
-            batch = self._decoder.decode(one)
-            rows, refused = state.rows.process(batch)
-            if refused and (count := self._letters.write(one, refused)):
-                self._sink.observer.refused(one.topic, count)
-            updates.append(Update(state, rows, int(one.offsets[-1]) + 1, counts(batch)))
         store.write(updates)
         self._sink.observer.stored(updates, perf_counter() - began)
-        for one, update in zip(fetched, updates, strict=True):
-            high = self._reader.known_end(one.topic, one.partition)
-            self._sink.observer.lag(one.topic, one.partition, max(high - update.next_offset, 0))
+        for update in updates:
+            at = update.state.rows.topic, update.state.rows.partition
+            high = self._reader.known_end(*at)
+            self._sink.observer.lag(*at, max(high - update.next_offset, 0))

@@ -2,6 +2,7 @@
 
 import json
 import time
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
@@ -19,11 +20,18 @@ def command(
     allow_loss: Annotated[
         bool, typer.Option("--allow-loss", help="Drop rows whose events the topic has no more.")
     ] = False,
+    afresh: Annotated[
+        bool, typer.Option("--afresh", help="Do not go on from where a rebuild was ended.")
+    ] = False,
+    patience: Annotated[
+        float, typer.Option(help="Seconds that readers may keep the new tables from their place.")
+    ] = 600.0,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:
     """Make tables anew from their topics, up to where the sink is, and swap them in at once.
 
-    The sink may run meanwhile; readers never see an empty table.
+    The sink may run meanwhile; no query fails or sees less. Ended half-way (kill -9 too), the
+    next run goes on from there.
 
     Example: `tape --tape h rebuild bars`, then `tape --tape h verify bars`
     """
@@ -42,14 +50,18 @@ def command(
         settings.tape,
         topics,
         allow_loss,
+        afresh,
+        patience,
     )
     began = time.monotonic()
     columns = (*Progress.get_default_columns(), MofNCompleteColumn(), TimeRemainingColumn())
     with progress(*columns) as bar:
         task = bar.add_task(f"Rebuilding {settings.tape} {sink}", total=None)
-        rows = rebuild.run(lambda done, total: bar.update(task, completed=done, total=total))
+        rebuilt = rebuild.run(lambda done, total: bar.update(task, completed=done, total=total))
     seconds = time.monotonic() - began
     if as_json:
-        print(json.dumps({"sink": sink, "tape": settings.tape, "rows": rows, "seconds": seconds}))
-    else:
-        print(f"{sink} of {settings.tape}: {rows:,} rows made anew in {seconds:.1f} s")
+        result = {"sink": sink, "tape": settings.tape, **asdict(rebuilt), "seconds": seconds}
+        print(json.dumps(result))
+        return
+    before = f", {rebuilt.resumed:,} events were done before" if rebuilt.resumed else ""
+    print(f"{sink} of {settings.tape}: {rebuilt.rows:,} rows in {seconds:.1f} s{before}")

@@ -11,7 +11,14 @@ from schemas.errors import ConfigError, StoreError
 from sinks import schema
 from sinks.config import DatabaseConfig
 from sinks.schema import Migration, migrations
-from sinks.storage import US_PER_HOUR, Connection, available, chunk_schema, drop
+from sinks.storage import (
+    US_PER_HOUR,
+    Connection,
+    OffsetsMoved,
+    available,
+    chunk_schema,
+    drop,
+)
 from sinks.store import Store, Update, connect
 from sinks.tables import Column, Table, tables
 from tests.sinks.batches import batch
@@ -207,8 +214,6 @@ def test_other_sampling_interval_asks_for_a_rebuild(
 def test_offsets_that_moved_stop_the_write_and_leave_nothing(
     connection: Connection, tape: str, config: DatabaseConfig, database_url: str
 ) -> None:
-    from sinks.store import OffsetsMoved
-
     store = Store.open(connection, tape, config)
     (state,) = store.states([("tape", 0)]).values()
     made, _ = state.rows.process(batch("tape", 0, [("Trade", trade())]))

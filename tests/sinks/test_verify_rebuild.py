@@ -140,10 +140,10 @@ def test_rebuilt_tables_are_equal_and_take_the_place_of_altered_ones(
     connection.execute(f"DELETE FROM {filled.name}.reference")
     assert not filled.verify(config).equal
     steps: list[tuple[int, int]] = []
-    rows = rebuild(filled, config).run(lambda done, total: steps.append((done, total)))
+    rebuilt = rebuild(filled, config).run(lambda done, total: steps.append((done, total)))
     assert contents(connection, filled.name) == before
     assert offsets == [stored_offset(config, filled.name, "tape", part) for part in (0, 1)]
-    assert rows == sum(map(len, before.values()))
+    assert rebuilt.rows == sum(map(len, before.values()))
     assert steps[-1][0] == steps[-1][1] > 0
     with running(filled, config):
         filled.send("tape", 0, *Market(13).inputs(50))

@@ -1,0 +1,189 @@
+"""Putting rebuilt tables in the live ones' place, under readers that go on reading."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import psycopg
+from psycopg import sql
+
+from sinks.rows import Position
+from sinks.storage import Connection
+from sinks.store import connect
+from sinks.tables import Table
+
+_LOOK_S = 0.05
+# The live sink's own transaction may take as long as this.
+_SINK_TIMEOUT_MS = 30_000
+# The live sink is held up this long while older readers end.
+_HOLD_S = 2.0
+# While the locks are waited for new readers wait behind us; and, so that of two that wait for
+# each other it is us who give in, it must not last as long as PostgreSQL waits for a deadlock.
+_SHARE_OF_DEADLOCK_TIMEOUT = 0.8
+
+CatchUp = Callable[[dict[Position, int]], int]
+"""Fills the rebuilt tables up to these offsets."""
+
+
+class Busy(Exception):
+    """Readers are in the way; nothing was changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Swap:
+    """One change of places: of tables, their offsets and what else is kept of them.
+
+    `connection` is the one that fills the new tables; the change is made over another.
+    """
+
+    connection: Connection
+    url: str
+    tape: str
+    shadow: str
+    trash: str
+    specs: Sequence[Table]
+    topics: Sequence[str]
+
+    def run(self, catch_up: CatchUp, patience_s: float) -> None:
+        """Hold the sink, fill up, let older readers end, change places. Busy: they did not.
+
+        A reader that began before the new tables were full could see less in them, if its
+        transaction has one snapshot for all statements; so all transactions that are older than
+        the last row must end first, for which `patience_s` is given at each step.
+        """
+        self._let_end(patience_s)
+        with connect(self.url) as holder:
+            pid = holder.info.backend_pid
+            try:
+                with holder.transaction():
+                    _set_timeout(holder, _SINK_TIMEOUT_MS)
+                    # The live sink takes this lock first, too: it waits, then sees that it moved.
+                    catch_up(live_offsets(holder, self.tape, self.topics, lock=True))
+                    self._let_end(min(patience_s, _HOLD_S), pid)
+                    self._lock(holder, patience_s)
+                    self._move(holder)
+            except (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected) as error:
+                raise Busy(str(error).strip()) from error
+
+    def _running(self, holder: int) -> dict[str, int]:
+        """The transactions that are open now, with their process; not those that wait for us.
+
+        Of those that may see nothing but each statement's own present, only the ones at work.
+        """
+        rows = self.connection.execute(
+            "SELECT l.virtualtransaction, l.pid FROM pg_locks l"
+            " JOIN pg_stat_activity a ON a.pid = l.pid"
+            " WHERE l.locktype = 'virtualxid' AND l.mode = 'ExclusiveLock' AND l.granted"
+            " AND a.datname = current_database() AND a.backend_type = 'client backend'"
+            " AND l.pid NOT IN (pg_backend_pid(), %(holder)s)"
+            " AND NOT coalesce(a.state LIKE 'idle in %%' AND a.backend_xmin IS NULL, false)"
+            " AND NOT %(holder)s = ANY(pg_blocking_pids(l.pid))",
+            {"holder": holder},
+        ).fetchall()
+        return {str(transaction): int(str(pid)) for transaction, pid in rows}
+
+    def _let_end(self, patience_s: float, holder: int = 0) -> None:
+        """Wait until all transactions that are open now have ended."""
+        older = self._running(holder)
+        deadline = time.monotonic() + patience_s
+        while older:
+            if time.monotonic() > deadline:
+                pids = ", ".join(map(str, sorted(set(older.values()))))
+                raise Busy(f"transactions of the processes {pids} are open since before")
+            time.sleep(_LOOK_S)
+            now = self._running(holder)
+            older = {transaction: pid for transaction, pid in older.items() if transaction in now}
+
+    def _lock(self, holder: Connection, patience_s: float) -> None:
+        """Lock the live tables, all in a moment shorter than any reader's wait for a deadlock."""
+        row = holder.execute("SHOW deadlock_timeout").fetchone()
+        (moment,) = holder.execute(
+            "SELECT extract(epoch FROM %s::interval)", (str((row or ("1s",))[0]),)
+        ).fetchone() or (1,)
+        budget_s = min(float(str(moment)) * _SHARE_OF_DEADLOCK_TIMEOUT, patience_s)
+        deadline = time.monotonic() + budget_s
+        for table in self._live(holder):
+            _set_timeout(holder, max(1, int((deadline - time.monotonic()) * 1_000)))
+            holder.execute(
+                sql.SQL("LOCK TABLE ONLY {} IN ACCESS EXCLUSIVE MODE").format(
+                    sql.Identifier(self.tape, table.name)
+                )
+            )
+        _set_timeout(holder, max(1, int((deadline - time.monotonic()) * 1_000)))
+
+    def _live(self, holder: Connection) -> list[Table]:
+        rows = holder.execute(
+            "SELECT tablename FROM pg_tables WHERE schemaname = %s", (self.tape,)
+        ).fetchall()
+        there = {name for (name,) in rows}
+        return [table for table in self.specs if table.name in there]
+
+    def _move(self, holder: Connection) -> None:
+        holder.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(self.trash)))
+        for table in self._live(holder):
+            self._grant_alike(holder, table)
+            _set_schema(holder, table, self.tape, self.trash)
+        for table in self.specs:
+            _set_schema(holder, table, self.shadow, self.tape)
+        self._take_over(holder, "table_definitions", "topic")
+        self._take_over(holder, "offsets", "topic")
+        if any(table.sampled for table in self.specs):
+            self._take_over(holder, "quote_samples", "")
+
+    def _grant_alike(self, holder: Connection, table: Table) -> None:
+        """Whoever may read the live table may read the new one."""
+        rows = holder.execute(
+            "SELECT CASE grantee WHEN 0 THEN '' ELSE grantee::regrole::text END, privilege_type"
+            " FROM pg_class c, aclexplode(c.relacl)"
+            " WHERE c.oid = %s::regclass AND grantee <> c.relowner",
+            (sql.Identifier(self.tape, table.name).as_string(holder),),
+        ).fetchall()
+        for grantee, privilege in rows:
+            holder.execute(
+                sql.SQL("GRANT {} ON {} TO {}").format(
+                    sql.SQL(str(privilege)),
+                    sql.Identifier(self.shadow, table.name),
+                    sql.SQL(str(grantee) or "PUBLIC"),
+                )
+            )
+
+    def _take_over(self, holder: Connection, name: str, column: str) -> None:
+        """Move the shadow's bookkeeping of the topics to the live tables."""
+        live, shadow = sql.Identifier(self.tape, name), sql.Identifier(self.shadow, name)
+        where: sql.Composable = sql.SQL("")
+        if column:
+            where = sql.SQL("WHERE {} = ANY({})").format(
+                sql.Identifier(column), sql.Literal(list(self.topics))
+            )
+        holder.execute(sql.SQL("DELETE FROM {} {}").format(live, where))
+        holder.execute(
+            sql.SQL(
+                "WITH taken AS (DELETE FROM {} {} RETURNING *) INSERT INTO {} SELECT * FROM taken"
+            ).format(shadow, where, live)
+        )
+
+
+def live_offsets(
+    connection: Connection, tape: str, topics: Sequence[str], lock: bool = False
+) -> dict[Position, int]:
+    """How far the live tables are; with `lock` they stay there until the transaction ends."""
+    rows = connection.execute(
+        sql.SQL(
+            "SELECT topic, partition, next_offset FROM {} WHERE topic = ANY(%s)"
+            " ORDER BY topic, partition {}"
+        ).format(sql.Identifier(tape, "offsets"), sql.SQL("FOR UPDATE" if lock else "")),
+        (list(topics),),
+    ).fetchall()
+    return {(str(t), int(str(p))): int(str(offset)) for t, p, offset in rows}
+
+
+def _set_timeout(connection: Connection, milliseconds: int) -> None:
+    connection.execute(sql.SQL("SET LOCAL lock_timeout = {}").format(sql.Literal(milliseconds)))
+
+
+def _set_schema(connection: Connection, table: Table, source: str, target: str) -> None:
+    connection.execute(
+        sql.SQL("ALTER TABLE IF EXISTS {} SET SCHEMA {}").format(
+            sql.Identifier(source, table.name), sql.Identifier(target)
+        )
+    )
