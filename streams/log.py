@@ -8,8 +8,9 @@ from confluent_kafka import KafkaException
 from schemas.catalogue import kafka_name
 from schemas.errors import StoreError
 from streams.config import KafkaConfig
+from streams.history import History
 from streams.kafka import connect, unreachable
-from streams.partition_fetch import PartitionFetch
+from streams.partition_fetch import Deleted, PartitionFetch
 from streams.records import Records
 from streams.topics import end_offsets as _end_offsets
 
@@ -17,18 +18,40 @@ _TIMEOUT_S = 30.0
 
 
 def read(
-    kafka: KafkaConfig, tape: str, topic: str, partition: int, start: int, end: int | None
+    kafka: KafkaConfig,
+    tape: str,
+    topic: str,
+    partition: int,
+    start: int,
+    end: int | None,
+    history: History | None = None,
 ) -> Iterator[Records]:
     """Records of a partition from offset `start` up to `end` (exclusive), in portions.
 
-    `topic` is the logical name. `end` None: the end as it is now. Begins at the first record
-    that is still there when `start` was deleted. StoreError when the broker is away or the
-    topic is not there.
+    `topic` is the logical name. `end` None: the end as it is now. What the broker has deleted
+    comes from `history`, without a seam, also where it is deleted while this reads. What neither
+    has at the beginning is left out. StoreError when the broker is away, the topic is not there,
+    or history ends before the broker begins.
     """
     fetch = PartitionFetch(kafka, kafka_name(tape, topic), partition)
     try:
         low, high = fetch.bounds()
-        yield from _portions(fetch, max(start, low), high if end is None else min(end, high))
+        end = high if end is None else min(end, high)
+        while start < end:
+            if start < low:
+                first = _first(history, topic, partition, low)
+                if history is not None and first < low:
+                    yield from history.read(topic, partition, max(start, first), min(low, end))
+                start = low
+            try:
+                for records in _portions(fetch, start, end):
+                    yield records
+                    start = int(records.offsets[-1]) + 1
+                return
+            except Deleted:
+                low, _ = fetch.bounds()
+                if history is None or low <= start:
+                    raise
     finally:
         fetch.close()
 
@@ -46,13 +69,20 @@ def last(kafka: KafkaConfig, tape: str, topic: str, partition: int, count: int) 
     return newest
 
 
-def bounds(kafka: KafkaConfig, tape: str, topic: str, partition: int) -> tuple[int, int]:
-    """The first offset that is still there, and the one that the next record will get."""
+def bounds(
+    kafka: KafkaConfig, tape: str, topic: str, partition: int, history: History | None = None
+) -> tuple[int, int]:
+    """The first offset that is still there, and the one that the next record will get.
+
+    With `history` the first that is there or on the broker; StoreError when offsets between
+    both are lost.
+    """
     fetch = PartitionFetch(kafka, kafka_name(tape, topic), partition)
     try:
-        return fetch.bounds()
+        low, high = fetch.bounds()
     finally:
         fetch.close()
+    return _first(history, topic, partition, low), high
 
 
 def ends(kafka: KafkaConfig, tape: str, topic: str) -> dict[int, int]:
@@ -71,6 +101,20 @@ def ends(kafka: KafkaConfig, tape: str, topic: str) -> dict[int, int]:
 def end_offsets(kafka: KafkaConfig, tape: str, topic: str, partitions: int) -> list[int]:
     """The offset that each partition's next record will get."""
     return _end_offsets(connect(kafka), kafka_name(tape, topic), partitions)
+
+
+def _first(history: History | None, topic: str, partition: int, low: int) -> int:
+    """The first offset that history has, or the broker, which begins at `low`."""
+    span = history.span(topic, partition) if history is not None and low else None
+    if span is None:
+        return low
+    first, end = span
+    if end < low:
+        raise StoreError(
+            f"offsets {end} to {low - 1} of {topic} partition {partition} are lost: the archive "
+            f"ends before them, and Kafka begins after them"
+        )
+    return min(first, low)
 
 
 def _portions(fetch: PartitionFetch, start: int, end: int) -> Iterator[Records]:

@@ -34,6 +34,10 @@ _RETRY_S = 0.1
 _CLOSE_S = 5.0
 
 
+class Deleted(StoreError):
+    """The broker no longer has the offset that was asked for, or has it not yet."""
+
+
 class PartitionFetch:
     """Reads one partition; `topic` is the name on Kafka. To be closed after use.
 
@@ -101,7 +105,8 @@ class PartitionFetch:
                 return await ask()
             except kafka_errors.KafkaError as error:
                 if not error.retriable or loop.time() > end:
-                    raise StoreError(
+                    gone = isinstance(error, kafka_errors.OffsetOutOfRangeError)
+                    raise (Deleted if gone else StoreError)(
                         f"{self._place.topic}[{self._place.partition}] could not be read at "
                         f"{self._bootstrap}: {error!r}"
                     ) from None

@@ -11,13 +11,15 @@ from numpy.typing import NDArray
 
 from processors.pipeline import Pipeline
 from schemas import catalogue, rows
-from schemas.decode import Decoder
 from schemas.errors import SchemaError, StoreError
 from schemas.registry import SchemaIds
 from streams import log
 from streams.canonical import canonical
 from streams.config import KafkaConfig
+from streams.decoding import BatchDecoder
+from streams.history import History
 from streams.outputs import Outputs, outputs_of
+from streams.records import Records
 from streams.snapshots import processed_offset
 
 
@@ -83,63 +85,68 @@ def replay(
     tape: str,
     partitions: int,
     on_progress: Progress = lambda events: None,
+    history: History | None = None,
 ) -> Report:
     """Derive every partition from its start, as far as workers have processed it.
 
-    Stops at the first divergence. StoreError when no worker has processed the tape.
+    What Kafka has deleted comes from `history`. Stops at the first divergence. StoreError when
+    no worker has processed the tape, or its beginning is nowhere any more.
     """
     report = Report()
     for partition in range(partitions):
-        _Partition(kafka, ids, tape, partition, report, on_progress).run()
+        _Partition(Source(kafka, ids, tape, history), partition, report, on_progress).run()
         if report.divergence:
             break
     return report
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a replay reads from."""
+
+    kafka: KafkaConfig
+    ids: SchemaIds
+    tape: str
+    history: History | None = None
+
+    def read(self, topic: str, partition: int, end: int | None) -> Iterator[Records]:
+        """A partition's records from the very first on, up to `end` (None: all)."""
+        first, _ = log.bounds(self.kafka, self.tape, topic, partition, self.history)
+        if first:
+            where = "in the archive" if self.history else "on Kafka (archive.url names an archive)"
+            raise StoreError(
+                f"the first {first} events of {topic} partition {partition} of tape {self.tape} "
+                f"are no longer {where}: it cannot be replayed from its beginning"
+            )
+        return log.read(self.kafka, self.tape, topic, partition, 0, end, self.history)
 
 
 class _Partition:
     """One partition's replay."""
 
     def __init__(
-        self,
-        kafka: KafkaConfig,
-        ids: SchemaIds,
-        tape: str,
-        partition: int,
-        report: Report,
-        on_progress: Progress,
+        self, source: Source, partition: int, report: Report, on_progress: Progress
     ) -> None:
-        self._kafka, self._ids, self._tape, self._partition = kafka, ids, tape, partition
+        self._source, self._ids, self._partition = source, source.ids, partition
         self._report, self._on_progress = report, on_progress
-        end = processed_offset(kafka, ids, tape, partition)
+        end = processed_offset(source.kafka, source.ids, source.tape, partition)
         if end is None:
             raise StoreError(
-                f"no worker has processed partition {partition} of tape {tape}: "
-                f"run `tape --tape {tape} worker`"
+                f"no worker has processed partition {partition} of tape {source.tape}: "
+                f"run `tape --tape {source.tape} worker`"
             )
         self._end = end
         self._sides = {
-            topic.name: _Side(
-                topic.name, partition, Recorded(kafka, ids, tape, topic.name, partition)
-            )
+            topic.name: _Side(topic.name, partition, Recorded(source, topic.name, partition))
             for topic in catalogue.DERIVED
         }
 
     def run(self) -> None:
         pipeline = Pipeline()
-        decoder = Decoder(self._ids.writers)
+        decoder = BatchDecoder(catalogue.TAPE, self._ids)
         known = pipeline.configuration_hash
-        for records in log.read(
-            self._kafka, self._tape, catalogue.TAPE, self._partition, 0, self._end
-        ):
-            batch = decoder.decode(
-                catalogue.TAPE,
-                self._partition,
-                records.buffer,
-                records.value_starts,
-                records.value_ends,
-                records.offsets,
-                records.timestamps_ms,
-            )
+        for records in self._source.read(catalogue.TAPE, self._partition, self._end):
+            batch = decoder.decode(self._partition, records)
             for emitted in pipeline.process(batch):
                 outputs = outputs_of(emitted, self._ids.id(emitted.topic, emitted.record))
                 if self._differs(self._sides[emitted.topic].compare(outputs, self._ids)):
@@ -164,11 +171,9 @@ class _Partition:
 class Recorded:
     """The recorded records of one topic partition, in any portions, as canonical bytes."""
 
-    def __init__(
-        self, kafka: KafkaConfig, ids: SchemaIds, tape: str, topic: str, partition: int
-    ) -> None:
-        self._batches = log.read(kafka, tape, topic, partition, 0, None)
-        self._decoder = Decoder(ids.writers)
+    def __init__(self, source: Source, topic: str, partition: int) -> None:
+        self._batches = source.read(topic, partition, None)
+        self._decoder = BatchDecoder(topic, source.ids)
         self._topic, self._partition = topic, partition
         self._last = (-1, -1)
         self.duplicates = 0
@@ -195,15 +200,7 @@ class Recorded:
         records = next(self._batches, None)
         if records is None:
             return False
-        batch = self._decoder.decode(
-            self._topic,
-            self._partition,
-            records.buffer,
-            records.value_starts,
-            records.value_ends,
-            records.offsets,
-            records.timestamps_ms,
-        )
+        batch = self._decoder.decode(self._partition, records)
         first = self._first_times(batch.kind, batch.tables, len(batch))
         data, ends = canonical(
             records.buffer,

@@ -6,6 +6,7 @@ from tape.config import Settings
 
 if TYPE_CHECKING:
     from schemas.registry import Registry
+    from streams.archive.reader import Archive
 
 
 def registry(settings: Settings) -> "Registry":
@@ -15,3 +16,12 @@ def registry(settings: Settings) -> "Registry":
 
     given = settings.registry
     return Registry(given.url, given.username, given.password.get_secret_value())
+
+
+def archive(settings: Settings) -> "Archive | None":
+    """The archive that the settings name; None where they name none."""
+    if not settings.archive.url:
+        return None
+    from streams.archive.reader import Archive  # noqa: PLC0415 - brings pyarrow
+
+    return Archive(settings.archive, settings.tape)

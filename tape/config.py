@@ -29,6 +29,7 @@ from processors.config import ProcessorsConfig
 from schemas.errors import ConfigError
 from schemas.venues import BY_NAME as VENUES
 from sinks.config import DatabaseConfig
+from streams.archive.config import ArchiveConfig
 from streams.config import KafkaConfig, RegistryConfig, TelemetryConfig, WorkerConfig
 from venues.config import CollectorConfig
 
@@ -96,6 +97,7 @@ class Settings(BaseSettings):
     processors: ProcessorsConfig = ProcessorsConfig()
     worker: WorkerConfig = WorkerConfig()
     collector: CollectorConfig = CollectorConfig()
+    archive: ArchiveConfig = ArchiveConfig()
     telemetry: TelemetryConfig = TelemetryConfig()
     stack: StackConfig = Field(default_factory=StackConfig)
 
@@ -162,8 +164,8 @@ def _read_file(environment: str, config_dir: Path | None) -> dict[str, Any]:
             "their files are in the folder that --config-dir names"
         )
     try:
-        return tomllib.loads(path.read_text())
-    except tomllib.TOMLDecodeError as error:
+        return tomllib.loads(path.read_text("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} is not TOML: {error}") from None
 
 

@@ -25,7 +25,8 @@ def command(
     """Derive every partition again from its start and compare with the recorded topics.
 
     Prints the SHA-256 of each topic and partition; ends non-zero at the first event that
-    differs, with both sides decoded. Replays as far as workers have processed the tape.
+    differs, with both sides decoded. Replays as far as workers have processed the tape. What
+    Kafka has deleted comes from the archive (archive.url).
 
     Example: `tape --tape h replay`
     """
@@ -37,6 +38,9 @@ def command(
 
     partitions = topics.partitions_of(settings.kafka, settings.tape)
     ids = clients.registry(settings).ids(settings.tape)
+    archive = clients.archive(settings)
+    if archive is not None:
+        archive.complete(ids.writers)
     start = time.monotonic()
     columns = (*Progress.get_default_columns(), TextColumn("{task.completed:,} events"))
     with progress(*columns) as bar:
@@ -48,6 +52,7 @@ def command(
             settings.tape,
             partitions,
             on_progress=lambda events: bar.advance(task, events),
+            history=archive,
         )
     seconds = time.monotonic() - start
     if as_json:
