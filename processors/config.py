@@ -102,8 +102,8 @@ class QualityConfig(Section):
     """A trade at more than so many times the mid price, or less than one part of so many."""
     backwards_ms: Annotated[int, Field(ge=0)] = 2_000
     """Event time of a feed further back than the event before."""
-    volume_ratio: Annotated[float, Field(gt=1)] = 50.0
-    """Volume of a second over the largest of a second so far."""
+    volume_ratio: Annotated[float, Field(gt=1)] = 10.0
+    """Volume of about ten seconds over the largest such so far (it fades within the hour)."""
     outside_bps: Annotated[float, Field(gt=0)] = 100.0
     """A trade further beyond the best bid or ask, basis points."""
     learn_events: Annotated[int, Field(ge=1)] = 100

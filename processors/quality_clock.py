@@ -16,7 +16,9 @@ NOW, NEWEST_CLOCK = range(2)
 NEVER = -(1 << 62)
 # A longer step between two Clocks is a silence of the collectors: no venue's fault.
 _LONGEST_STEP_US = 5_000_000
-_SECOND_US = 1_000_000.0
+_SECOND_US = 1_000_000
+_FORGOTTEN_S = 100
+_CLIMB = 1.05
 # Means over seconds: of the usual difference to the other venues (once it is out of bounds it
 # moves as slowly as an hour), and of a mid price.
 _USUAL_S = 60.0
@@ -112,21 +114,24 @@ def _compare(
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def _volume_ratio(state: Integers, values: Floats, step: int, limits: Floats) -> float:
-    """Volume since the last Clock over the largest of a second so far; 0 while not known.
-
-    Learns of it: of what is out of bounds little.
-    """
-    volume = values[q.VOLUME_NOW] / max(1.0, step / _SECOND_US)
+def _volume_ratio(state: Integers, values: Floats, now: int, limits: Floats) -> float:
+    """Volume of about ten seconds over the largest such so far; 0 while learning, or within."""
+    recent = values[q.RECENT_VOLUME]
+    for _ in range(min((now - state[q.VOLUME_AT]) // _SECOND_US, _FORGOTTEN_S)):
+        recent *= 0.9
+    recent += values[q.VOLUME_NOW]
+    values[q.RECENT_VOLUME] = recent
     values[q.VOLUME_NOW] = 0.0
+    state[q.VOLUME_AT] = now
     state[q.VOLUME_SECONDS] += 1
     largest = values[q.LARGEST_VOLUME]
-    ratio = volume / largest if largest > 0.0 else 0.0
-    if state[q.VOLUME_SECONDS] > limits[q.LEARN_S] and ratio > limits[q.VOLUME_RATIO]:
-        values[q.LARGEST_VOLUME] = largest * 1.05
-        return float(ratio)
-    values[q.LARGEST_VOLUME] = max(volume, largest - largest / _UNUSUAL_S)
-    return 0.0
+    values[q.LARGEST_VOLUME] = max(recent, largest - largest / _UNUSUAL_S)
+    if state[q.VOLUME_SECONDS] <= limits[q.LEARN_S]:
+        return 0.0
+    # In steps, so that what climbs for seconds is not taken for usual.
+    values[q.LARGEST_VOLUME] = min(values[q.LARGEST_VOLUME], largest * _CLIMB)
+    ratio = recent / largest
+    return float(ratio) if ratio > limits[q.VOLUME_RATIO] else 0.0
 
 
 @numba.njit(cache=True, nogil=True)
@@ -161,7 +166,7 @@ def _look(
         )  # fmt: skip
     if values[q.VOLUME_NOW] > 0.0:
         dirty[own] = 1
-        ratio = _volume_ratio(state, values, step, limits)
+        ratio = _volume_ratio(state, values, now, limits)
         if ratio > 0.0:
             q.bad(
                 i, own, q.VOLUME, time, ratio, limits[q.VOLUME_RATIO], now, limits, state, values,

@@ -32,23 +32,24 @@ BOOK, QUOTES, TRADES = range(3)
 HEARD, EVENTS, LONGEST, LAST_TIME = 0, 3, 6, 9
 (
     LIVE, TOP_HEARD, BOOK_CROSSED, QUOTES_CROSSED, JUMP_RUN, DEVIATIONS, ABSURD_RUN,
-    VOLUME_SECONDS, ERRORS, SCORE_AT,
-) = range(12, 22)  # fmt: skip
-FIRST_CONDITION = 22
+    VOLUME_SECONDS, VOLUME_AT, ERRORS, SCORE_AT,
+) = range(12, 23)  # fmt: skip
+FIRST_CONDITION = 23
 ACTIVE, LAST_BAD, RAISED_TIME, COUNT = range(4)
 INTEGER_START = (
     *(0, 0, 0), *(0, 0, 0), *(0, 0, 0), *(0, 0, 0),
-    *(0, 0, -1, -1, 0, 0, 0, 0, 0, 0), *(0, 0, 0, 0) * CONDITIONS,
+    *(0, 0, -1, -1, 0, 0, 0, 0, 0, 0, 0), *(0, 0, 0, 0) * CONDITIONS,
 )  # fmt: skip
 # An instrument's floats: of the whole, of each condition.
 (
     BID, ASK, BOOK_CROSS, QUOTES_CROSS, USUAL_DEVIATION, SLOW_MID, LAST_PRICE, VOLUME_NOW,
-    LARGEST_VOLUME, DEFICIT,
-) = range(10)  # fmt: skip
-FIRST_VALUE = 10
+    RECENT_VOLUME, LARGEST_VOLUME, DEFICIT,
+) = range(11)  # fmt: skip
+FIRST_VALUE = 11
 WORST, LIMIT = range(2)
 FLOAT_START = (
-    *(np.nan, np.nan, 0.0, 0.0, 0.0, np.nan, np.nan, 0.0, 0.0, 0.0), *(0.0, 0.0) * CONDITIONS,
+    *(np.nan, np.nan, 0.0, 0.0, 0.0, np.nan, np.nan, 0.0, 0.0, 0.0, 0.0),
+    *(0.0, 0.0) * CONDITIONS,
 )  # fmt: skip
 
 # The configuration as numbers: microseconds, basis points, ratios, scores.

@@ -80,6 +80,8 @@ class _Market:
     last_price: float = math.nan
     absurd_run: int = 0
     volume: float = 0.0
+    recent: float = 0.0
+    volume_at: int = 0
     volume_seconds: int = 0
     largest: float = 0.0
     deficit: float = 0.0
@@ -306,21 +308,26 @@ class QualityModel:
         if jump is not None and market.jump_run > 1:
             self._bad(key, ("JUMP", "book"), jump, config.jump_bps)
         if market.volume > 0:
-            self._volume(key, step)
+            self._volume(key)
         if _GAP in market.active and not market.live:
             market.active[_GAP].last_bad = self._now
             market.active[_GAP].worst += step / 1e3
 
-    def _volume(self, key: Key, step: int) -> None:
+    def _volume(self, key: Key) -> None:
         market, config = self._markets[key], self._config
-        volume, market.volume = market.volume / max(1.0, step / 1e6), 0.0
+        for _ in range(min((self._now - market.volume_at) // _US, 100)):
+            market.recent *= 0.9
+        market.recent += market.volume
+        market.volume, market.volume_at = 0.0, self._now
         market.volume_seconds += 1
-        ratio = volume / market.largest if market.largest > 0 else 0.0
-        if market.volume_seconds > config.learn_s and ratio > config.volume_ratio:
-            market.largest *= 1.05
+        before = market.largest
+        market.largest = max(market.recent, before - before / 3600)
+        if market.volume_seconds <= config.learn_s:
+            return
+        market.largest = min(market.largest, before * 1.05)
+        ratio = market.recent / before
+        if ratio > config.volume_ratio:
             self._bad(key, ("VOLUME_OUTLIER", "trades"), ratio, config.volume_ratio)
-        else:
-            market.largest = max(volume, market.largest - market.largest / 3600)
 
     def _jumps(self, keys: Sequence[Key]) -> dict[Key, float]:
         mids = {key: sum(m.top) / 2 for key in keys if self._is_fresh(m := self._markets[key])}

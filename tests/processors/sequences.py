@@ -210,7 +210,8 @@ class _Builder:
 def _other(common: dict[str, Any], a: int, b: int) -> Event:
     times = {name: common[name] for name in ("event_time", "receive_time")}
     if a % 4 == 0:
-        return MarkPrice(**common, mark_price=-1.0 if b == 2 else 1.0, index_price=b - 3.5 if b else None)
+        index = b - 3.5 if b else None
+        return MarkPrice(**common, mark_price=-1.0 if b == 2 else 1.0, index_price=index)
     if a % 4 == 1:
         due = b if b % 3 else None
         return Funding(**common, rate=b / 10, settled=b % 2 == 0, funding_time=due)
