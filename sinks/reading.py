@@ -18,7 +18,9 @@ from numpy.typing import NDArray
 from schemas.catalogue import kafka_name
 from schemas.errors import StoreError
 from sinks.rows import Position
+from streams import log
 from streams.config import KafkaConfig
+from streams.history import History
 from streams.kafka import client_config, connect
 
 _MOST_AT_ONCE = 20_000
@@ -66,13 +68,14 @@ class Fetched:
 class TopicReader:
     """Reads topics of a tape from offsets that the caller gives; commits nothing to Kafka.
 
-    StoreError when Kafka does not answer, or refuses us.
+    What Kafka has deleted and `history` holds counts as there: `watermarks` and `read_until` go
+    on from one to the other. StoreError when Kafka does not answer, or refuses us.
     """
 
-    def __init__(self, kafka: KafkaConfig, tape: str) -> None:
+    def __init__(self, kafka: KafkaConfig, tape: str, history: History | None = None) -> None:
         # A consumer would only say that time ran out; this says why.
         self._admin = connect(kafka)
-        self._tape = tape
+        self._tape, self._history = tape, history
         self._consumer = Consumer(
             client_config(kafka)
             | {
@@ -117,7 +120,22 @@ class TopicReader:
         return str(found.topic_id or "")
 
     def watermarks(self, topic: str, partition: int, timeout_s: float = 10.0) -> tuple[int, int]:
-        """First offset that the broker has, and the one that the next record will get."""
+        """First offset that there is, and the one that the next record will get."""
+        low, high = self._on_broker(topic, partition, timeout_s)
+        return log.first(self._history, topic, partition, low), high
+
+    def archived(self, topic: str, partition: int, begin: int, end: int) -> "Iterator[Fetched]":
+        """The records from `begin` up to `end` that only history has."""
+        if self._history is None:
+            return
+        low, _ = self._on_broker(topic, partition)
+        for records in self._history.read(topic, partition, begin, min(low, end)):
+            yield Fetched(
+                topic, partition, records.buffer, records.value_starts, records.value_ends,
+                records.offsets, records.timestamps_ms,
+            )  # fmt: skip
+
+    def _on_broker(self, topic: str, partition: int, timeout_s: float = 10.0) -> tuple[int, int]:
         at = TopicPartition(kafka_name(self._tape, topic), partition)
         try:
             low, high = self._consumer.get_watermark_offsets(at, timeout=timeout_s)
@@ -201,6 +219,11 @@ def fetches_until(
 ) -> Iterator[list[Fetched]]:
     """The same, with all that came at once in one list."""
     todo = {at: begins[at] for at, end in ends.items() if begins[at] < end}
+    for at, begin in todo.items():
+        for old in reader.archived(*at, begin, ends[at]):
+            todo[at] = int(old.offsets[-1]) + 1
+            yield [old]
+    todo = {at: begin for at, begin in todo.items() if begin < ends[at]}
     reader.assign(todo)
     idle_s = 0.0
     while todo:

@@ -22,6 +22,7 @@ from sinks.store import State, Store, connect
 from sinks.swap import Busy, Swap, live_offsets
 from sinks.tables import tables
 from streams.config import KafkaConfig
+from streams.history import History
 
 # The live sink is held up only while no more than this many events are caught up.
 _MOST_IN_SWAP = 10_000
@@ -67,10 +68,12 @@ class Rebuild:
     """Whether to begin from the first event, whatever a run before has done."""
     patience_s: float = 600.0
     """How long readers may keep the new tables from being put in place."""
+    history: History | None = None
+    """What Kafka has deleted."""
 
     def run(self, on_progress: Progress = lambda done, total: None) -> Rebuilt:
         """Rebuild and swap. StoreError says why it could not."""
-        reader = TopicReader(self.kafka, self.tape)
+        reader = TopicReader(self.kafka, self.tape, self.history)
         try:
             with connect(self.url) as connection:
                 return _Run(self, connection, reader, on_progress).run()
@@ -150,7 +153,8 @@ class _Run:
             if low and not self._plan.allow_loss:
                 raise StoreError(
                     f"the first {low} events of {topic} partition {partition} are no longer in"
-                    " the topic: a rebuild would lose their rows (--allow-loss does it)"
+                    " the topic, nor in an archive (archive.url): a rebuild would lose their rows"
+                    " (--allow-loss does it)"
                 )
 
     def _open(self, positions: Sequence[Position]) -> tuple[Store, dict[Position, State]]:

@@ -17,6 +17,7 @@ from sinks.rows import Position
 from sinks.storage import Connection
 from sinks.store import connect
 from streams.config import KafkaConfig
+from streams.history import History
 
 _POLL_S = 0.2
 
@@ -49,6 +50,8 @@ class Verification:
     url: str
     tape: str
     topics: Sequence[str]
+    history: History | None = None
+    """What Kafka has deleted."""
 
     def run(self, wait_s: float = 30.0, on_progress: Progress = lambda done, total: None) -> Report:
         """Compare, once the sink has stored what is there now, or `wait_s` have passed.
@@ -56,7 +59,7 @@ class Verification:
         The tables are seen as of one instant; a sink that runs on does not disturb.
         Raises StoreError when something needed cannot be reached.
         """
-        reader = TopicReader(self.kafka, self.tape)
+        reader = TopicReader(self.kafka, self.tape, self.history)
         try:
             marks = {
                 (topic, partition): reader.watermarks(topic, partition)

@@ -39,9 +39,9 @@ def read(
         end = high if end is None else min(end, high)
         while start < end:
             if start < low:
-                first = _first(history, topic, partition, low)
-                if history is not None and first < low:
-                    yield from history.read(topic, partition, max(start, first), min(low, end))
+                begin = first(history, topic, partition, low)
+                if history is not None and begin < low:
+                    yield from history.read(topic, partition, max(start, begin), min(low, end))
                 start = low
             try:
                 for records in _portions(fetch, start, end):
@@ -82,7 +82,7 @@ def bounds(
         low, high = fetch.bounds()
     finally:
         fetch.close()
-    return _first(history, topic, partition, low), high
+    return first(history, topic, partition, low), high
 
 
 def ends(kafka: KafkaConfig, tape: str, topic: str) -> dict[int, int]:
@@ -103,18 +103,21 @@ def end_offsets(kafka: KafkaConfig, tape: str, topic: str, partitions: int) -> l
     return _end_offsets(connect(kafka), kafka_name(tape, topic), partitions)
 
 
-def _first(history: History | None, topic: str, partition: int, low: int) -> int:
-    """The first offset that history has, or the broker, which begins at `low`."""
+def first(history: History | None, topic: str, partition: int, low: int) -> int:
+    """The first offset that history has, or the broker, which begins at `low`.
+
+    StoreError when offsets between both are lost.
+    """
     span = history.span(topic, partition) if history is not None and low else None
     if span is None:
         return low
-    first, end = span
+    begin, end = span
     if end < low:
         raise StoreError(
             f"offsets {end} to {low - 1} of {topic} partition {partition} are lost: the archive "
             f"ends before them, and Kafka begins after them"
         )
-    return min(first, low)
+    return min(begin, low)
 
 
 def _portions(fetch: PartitionFetch, start: int, end: int) -> Iterator[Records]:

@@ -52,6 +52,7 @@ def command(
         allow_loss,
         afresh,
         patience,
+        clients.archive(settings),
     )
     began = time.monotonic()
     columns = (*Progress.get_default_columns(), MofNCompleteColumn(), TimeRemainingColumn())

@@ -48,6 +48,7 @@ def command(
         settings.database.url.get_secret_value(),
         settings.tape,
         topics,
+        clients.archive(settings),
     )
     began = time.monotonic()
     with progress() as bar:
