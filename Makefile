@@ -25,6 +25,9 @@ test: install ## Run the tests on a real Kafka, registry and PostgreSQL, started
 test-slow: install ## Run the long tests too.
 	@$(RUN) pytest $(ARGS)
 
+torture: install ## Kill, stop, cut and fill at random instants; then all must be as if undisturbed. SHORT=1: 5 minutes.
+	@$(RUN) python -m tests.torture $(if $(SHORT),--seconds 60,--seconds 150 --every 0.9 --plans 100 --kills 1000 --measure 3 --out torture.jsonl) $(ARGS)
+
 check: install ## Formatting, lint, types, import rules, schemas.
 	$(RUN) ruff format --check .
 	$(RUN) ruff check .
@@ -42,4 +45,4 @@ bench: install ## Run every benchmark beside its peer (minutes).
 clean: ## Remove what the build made here.
 	rm -rf .venv .uv .mypy_cache .ruff_cache .pytest_cache .hypothesis dist build
 
-.PHONY: help install demo test test-slow check format bench clean
+.PHONY: help install demo test test-slow torture check format bench clean

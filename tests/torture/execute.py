@@ -204,6 +204,7 @@ def _measure(stage: Stage, outcome: Outcome, rounds: int) -> None:
     for _ in range(rounds):
         for fault in FAULTS:
             took = clock.measure(fault)
+            print(f"  {fault.name}: {took:.2f} s", flush=True)
             outcome.recovery_s.setdefault(fault.name, []).append(round(took, 2))
             counts = outcome.kills if fault.name.startswith("kill") else outcome.faults
             counts[fault.name.removeprefix("kill ")] += 1

@@ -184,7 +184,7 @@ class Clock:
     def _stored(self, wanted: Ends) -> bool:
         url = self._stage.cluster.near["TAPE_DATABASE__URL"]
         with psycopg.connect(url, connect_timeout=2) as connection:
-            found = dict(
+            found: dict[int, int] = dict(
                 connection.execute(
                     f"SELECT partition, next_offset FROM {self._stage.tape}.offsets "
                     "WHERE topic = 'tape'"

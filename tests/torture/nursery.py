@@ -92,7 +92,7 @@ def _load() -> None:
 
 
 def _reap() -> dict[int, int]:
-    found = {}
+    found: dict[int, int] = {}
     while True:
         try:
             pid, status = os.waitpid(-1, os.WNOHANG)
@@ -117,7 +117,8 @@ def _become(request: dict[str, Any], parent: int) -> NoReturn:
     sys.argv = ["tape", *request["arguments"]]
     from tape.cli import main as tape
 
-    sys.exit(tape())
+    tape()
+    sys.exit()
 
 
 if __name__ == "__main__":

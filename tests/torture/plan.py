@@ -4,6 +4,7 @@ import json
 import random
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
+from typing import Any
 
 # A kill every second or two, of what is quick to come back more often; the least time between
 # two of the same target lets it come up at all.
@@ -66,10 +67,11 @@ class Plan:
     @classmethod
     def from_json(cls, text: str) -> "Plan":
         """The plan that `to_json` wrote."""
-        found = json.loads(text)
-        actions = tuple(Action(**action) for action in found.pop("actions"))
-        lists = {name: tuple(found.pop(name)) for name in ("venues", "symbols")}
-        return cls(**found, **lists, actions=actions)
+        found: dict[str, Any] = json.loads(text)
+        found["actions"] = tuple(Action(**action) for action in found["actions"])
+        for name in ("venues", "symbols"):
+            found[name] = tuple(found[name])
+        return cls(**found)
 
 
 def make(seed: int, seconds: float, kill_every_s: float, *, faults: bool = True) -> Plan:

@@ -14,12 +14,13 @@ class Proxy:
     """Forwards a port of loopback to another.
 
     `delay`: each chunk waits so long. `cut`: connections are reset, new ones too. `hold`:
-    connections stay, nothing passes in either direction until `heal`, then what waited does.
+    connections stay, nothing passes in either direction until `heal`, then what waited does;
+    with `only`, it concerns the connections that began with something that has these bytes.
     """
 
     def __init__(self, to_port: int) -> None:
         self.to_port, self.port = to_port, 0
-        self._delay_s, self._is_cut = 0.0, False
+        self._delay_s, self._is_cut, self._only = 0.0, False, b""
         self._writers: set[asyncio.StreamWriter] = set()
         self._loop = asyncio.new_event_loop()
         self._open = asyncio.Event()
@@ -36,9 +37,9 @@ class Proxy:
         """Reset all connections and those that come."""
         self._call(self._set(is_cut=True))
 
-    def hold(self) -> None:
+    def hold(self, only: bytes = b"") -> None:
         """Let nothing pass."""
-        self._call(self._set(is_open=False))
+        self._call(self._set(is_open=False, only=only))
 
     def heal(self) -> None:
         """Forward again, at once."""
@@ -59,9 +60,14 @@ class Proxy:
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def _set(
-        self, *, delay_s: float = 0.0, is_cut: bool = False, is_open: bool = True
+        self,
+        *,
+        delay_s: float = 0.0,
+        is_cut: bool = False,
+        is_open: bool = True,
+        only: bytes = b"",
     ) -> None:
-        self._delay_s, self._is_cut = delay_s, is_cut
+        self._delay_s, self._is_cut, self._only = delay_s, is_cut, only
         if is_open:
             self._open.set()
         else:
@@ -84,12 +90,14 @@ class Proxy:
         self._writers.add(writer)
         far = None
         try:
-            await self._open.wait()
+            begin = await reader.read(_CHUNK)
+            await self._pass(begin)
             if self._is_cut:
                 return
             there, far = await asyncio.open_connection("127.0.0.1", self.to_port)
             self._writers.add(far)
-            await asyncio.gather(self._pump(reader, far), self._pump(there, writer))
+            far.write(begin)
+            await asyncio.gather(self._pump(reader, far, begin), self._pump(there, writer, begin))
         except OSError:
             # One side is gone: so is the other.
             pass
@@ -99,11 +107,17 @@ class Proxy:
                     one.transport.abort()
                     self._writers.discard(one)
 
-    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _pass(self, begin: bytes) -> None:
+        if self._only in begin:
+            await self._open.wait()
+
+    async def _pump(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, begin: bytes
+    ) -> None:
         while data := await reader.read(_CHUNK):
             if self._delay_s:
                 await asyncio.sleep(self._delay_s)
-            await self._open.wait()
+            await self._pass(begin)
             writer.write(data)
             await writer.drain()
         # The other direction ends with this one: our protocols close both together.

@@ -157,7 +157,8 @@ class Quotes:
 
 
 def _us(moment: Any) -> int:
-    return round(moment.timestamp() * 1_000_000)
+    microseconds: int = round(moment.timestamp() * 1_000_000)
+    return microseconds
 
 
 def rows(url: str, tape: str, table: str, columns: Sequence[str]) -> Iterator[Row]:

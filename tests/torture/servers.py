@@ -120,7 +120,10 @@ class Cluster:
         self.broker_proxy = _closed(Proxy(kafka.far_port), exits)
         kafka.proxy_port = self.broker_proxy.port
         self.database_proxy = _closed(Proxy(config.postgres_port), exits)
-        services = {"broker": kafka, "registry": Registry(config, layout, cache)}
+        services: dict[str, Service] = {
+            "broker": kafka,
+            "registry": Registry(config, layout, cache),
+        }
         self.servers: dict[str, Server] = {}
         for name, service in {**services, "database": postgres}.items():
             self.servers[name] = server = Server(service, layout)

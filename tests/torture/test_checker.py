@@ -161,7 +161,7 @@ def test_letters_are_announced_once_by_each_with_their_bytes() -> None:
 
 
 MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
-ROWS = [
+ROWS: list[dict[str, Any]] = [
     {"id": number, "time": MOMENT, "price": number / 7, "gap": float("nan"), "sizes": [1.0, 2.0]}
     for number in range(20)
 ]
