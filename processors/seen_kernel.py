@@ -7,7 +7,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from processors import window_kernel
-from processors.codes import CLOCK, FUNDING, KLINE, MARK_PRICE, OTHER, QUOTE, TRADE
+from processors.codes import (
+    BOOK_DELTA,
+    BOOK_SNAPSHOT,
+    CLOCK,
+    FEED_STATUS,
+    FUNDING,
+    KLINE,
+    MARK_PRICE,
+    OTHER,
+    QUOTE,
+    TRADE,
+)
 from processors.instrument_kernel import hash_text
 from processors.signatures import (
     FLAGS,
@@ -129,7 +140,7 @@ def advance(
                 shared[NEWEST_CLOCK] = time
             continue
         own = instrument[i]
-        if own < 0:
+        if own < 0 or kind in (OTHER, BOOK_DELTA, BOOK_SNAPSHOT, FEED_STATUS):
             continue
         r = row[i]
         state = integers[own]
