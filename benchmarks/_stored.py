@@ -68,6 +68,9 @@ class Watch:
         """Every record of the tape is sound."""
         raise StoreError(f"{count} records of {topic} were refused")
 
+    def maintained(self, done: object) -> None:
+        """Not asked for."""
+
     def waiting(self, reason: str, seconds: float) -> None:
         """The database is there, or the figure is worth nothing."""
         raise StoreError(reason)
@@ -124,7 +127,7 @@ class Stored:
             storage.drop_schema(connection, storage.chunk_schema(schema))
             for name in (schema, storage.chunk_schema(schema)):
                 connection.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(name)))
-            hours = self.database.chunk_interval_hours
+            hours = self.database.chunk_hours(table.sparse)
             storage.create(connection, schema, table, self.kind, hours)
             if self.kind == "native":
                 self._partitions(connection, schema, table)
@@ -145,7 +148,7 @@ class Stored:
         return int(str(count)) / seconds
 
     def _partitions(self, connection: storage.Connection, schema: str, table: Table) -> None:
-        hours = self.database.chunk_interval_hours
+        hours = self.database.chunk_hours(table.sparse)
         times = connection.execute(
             sql.SQL("SELECT DISTINCT (extract(epoch FROM event_time)::bigint / %s) FROM {}").format(
                 sql.Identifier(self.tape.name, table.name)

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+import numpy as np
 from psycopg import sql
 
 from sinks.encoding import COPY_HEADER, COPY_TRAILER
@@ -19,12 +20,23 @@ LAST_ID: Id = (2**63 - 1, 2**31 - 1)
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 
 
-def select_in_order(schema: str, table: Table, partition: int, first: Id) -> sql.Composed:
-    """COPY of a partition's rows from the id `first` on, in the order of their ids."""
+def select_in_order(
+    schema: str, table: Table, partition: int, first: Id, kept_from_us: int | None = None
+) -> sql.Composed:
+    """COPY of a partition's rows from the id `first` on, in the order of their ids.
+
+    Only those of event times from `kept_from_us` on, where retention drops earlier ones.
+    """
+    kept: sql.Composable = sql.SQL("")
+    if kept_from_us is not None:
+        # To the hour, as chunks are: seconds are exact.
+        kept = sql.SQL(" AND {} >= to_timestamp({})").format(
+            sql.Identifier(TIME), sql.Literal(kept_from_us // 1_000_000)
+        )
     columns = sql.SQL(", ").join(sql.Identifier(column.name) for column in table.columns)
     where, *order = map(sql.Identifier, table.id_columns)
     return sql.SQL(
-        "COPY (SELECT {} FROM {} WHERE {} = {} AND ({}) >= ({}) ORDER BY {}) TO STDOUT"
+        "COPY (SELECT {} FROM {} WHERE {} = {} AND ({}) >= ({}){} ORDER BY {}) TO STDOUT"
         " (FORMAT BINARY)"
     ).format(
         columns,
@@ -33,6 +45,7 @@ def select_in_order(schema: str, table: Table, partition: int, first: Id) -> sql
         sql.Literal(partition),
         sql.SQL(", ").join(order),
         sql.SQL(", ").join(sql.Literal(part) for part in first[: len(order)]),
+        kept,
         sql.SQL(", ").join([where, *order, sql.Identifier(TIME)]),
     )
 
@@ -93,6 +106,7 @@ class Comparison:
     table: Table
     partition: int
     actual: Iterator[bytes]
+    kept_from_us: int | None = None
     rows: int = 0
     difference: str = ""
 
@@ -100,13 +114,23 @@ class Comparison:
         """The next rows must be these."""
         if self.difference:
             return
+        if self.kept_from_us is not None and (expected.times < self.kept_from_us).any():
+            kept = np.flatnonzero(expected.times >= self.kept_from_us).tolist()
+            self._expect([expected.encoded.row(index) for index in kept])
+            return
         count = len(expected.encoded)
         found = [row for _, row in zip(range(count), self.actual, strict=False)]
         if b"".join(found) == expected.encoded.data.tobytes():
             self.rows += count
             return
-        for index in range(count):
-            should = expected.encoded.row(index)
+        self._compare([expected.encoded.row(index) for index in range(count)], found)
+
+    def _expect(self, wanted: list[bytes]) -> None:
+        found = [row for _, row in zip(range(len(wanted)), self.actual, strict=False)]
+        self._compare(wanted, found)
+
+    def _compare(self, wanted: list[bytes], found: list[bytes]) -> None:
+        for index, should in enumerate(wanted):
             row = found[index] if index < len(found) else None
             if row != should:
                 self.difference = self._describe(should, row)

@@ -25,6 +25,8 @@ class Instant:
     offsets: dict[Position, int]
     quote_interval_ms: int
     """The interval that the tables were sampled at."""
+    kept_from_us: dict[str, int]
+    """By table the event time (µs) before which retention may have dropped rows, if it has."""
 
     @classmethod
     @contextmanager
@@ -39,11 +41,20 @@ class Instant:
                 sql.Identifier(tape, "table_definitions")
             )
         ).fetchone()
+        kept = connection.execute(
+            sql.SQL(
+                "SELECT name, (extract(epoch FROM dropped_before) * 1000000)::bigint FROM {}"
+                " WHERE dropped_before IS NOT NULL"
+            ).format(sql.Identifier(tape, "table_definitions"))
+        ).fetchall()
         snapshot = connection.execute("SELECT pg_export_snapshot()").fetchone()
         assert snapshot is not None
         assert intervals is not None
         try:
-            yield cls(connection, url, tape, str(snapshot[0]), offsets, int(str(intervals[0])))
+            yield cls(
+                connection, url, tape, str(snapshot[0]), offsets, int(str(intervals[0])),
+                {str(name): int(str(time)) for name, time in kept},
+            )  # fmt: skip
         finally:
             connection.rollback()
 

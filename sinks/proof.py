@@ -99,6 +99,7 @@ class _Partition:
         partition: int,
     ) -> None:
         self._tape, self._connections = instant.tape, connections
+        self._kept_from = instant.kept_from_us
         self._interval_us = instant.quote_interval_ms * 1_000
         self._specs, self._topic, self._number = specs, topic, partition
         self.comparisons: dict[str, Comparison] = {}
@@ -154,6 +155,7 @@ class _Partition:
         if self.comparisons:
             return
         for table in self._specs:
-            statement = select_in_order(self._tape, table, self._number, first)
+            kept_from = self._kept_from.get(table.name)
+            statement = select_in_order(self._tape, table, self._number, first, kept_from)
             rows = copied_rows(self._connections[table.name], statement)
-            self.comparisons[table.name] = Comparison(table, self._number, rows)
+            self.comparisons[table.name] = Comparison(table, self._number, rows, kept_from)

@@ -75,7 +75,7 @@ def ensure(
         stored = _definitions(connection, schema)
         for table in specs:
             if table.name not in stored:
-                storage.create(connection, schema, table, kind, config.chunk_interval_hours)
+                storage.create(connection, schema, table, kind, config.chunk_hours(table.sparse))
                 _define(connection, schema, table, kind, config)
             elif stored[table.name]["columns"] != _described(table):
                 _alter(connection, schema, table, stored[table.name]["columns"])
@@ -183,7 +183,7 @@ def _definition(table: Table, kind: Storage, config: DatabaseConfig) -> dict[str
         "record": table.record,
         "columns": _described(table),
         "storage": kind,
-        "chunk_interval_hours": config.chunk_interval_hours,
+        "chunk_interval_hours": config.chunk_hours(table.sparse),
         "quote_interval_ms": config.quote_interval_ms if table.sampled else None,
     }
 

@@ -18,10 +18,6 @@ class OffsetsMoved(Exception):
     """Another process wrote, or a rebuilt table came: what we hold is old; read it again."""
 
 
-# After this, where the licence allows it, chunks are compressed.
-_COMPRESS_AFTER = "7 days"
-
-
 def chunk_schema(tape: str) -> str:
     """The schema of native partitions; a tape's name has no `$`, so none is called like that."""
     return f"{tape}$chunks"
@@ -79,8 +75,6 @@ def create(connection: Connection, schema: str, table: Table, storage: Storage, 
         )
     )
     comment(connection, schema, table)
-    if storage == "hypertable":
-        _compress(connection, name, table)
 
 
 def comment(connection: Connection, schema: str, table: Table) -> None:
@@ -95,25 +89,14 @@ def comment(connection: Connection, schema: str, table: Table) -> None:
         )
 
 
-def _compress(connection: Connection, name: sql.Identifier, table: Table) -> None:
-    """Switch compression on, which TimescaleDB's Apache build does not have."""
-    license_ = connection.execute("SELECT current_setting('timescaledb.license', true)").fetchone()
-    if license_ is None or license_[0] != "timescale":
-        return
-    by = ", ".join(column for column in table.query_columns if column != "interval")
-    segments = sql.SQL(", timescaledb.compress_segmentby = {}").format(sql.Literal(by))
-    connection.execute(
-        sql.SQL(
-            "ALTER TABLE {} SET (timescaledb.compress, timescaledb.compress_orderby = {}{})"
-        ).format(
-            name, sql.Literal(", ".join((TIME, *table.id_columns))), segments if by else sql.SQL("")
-        )
-    )
-    connection.execute(
-        "SELECT add_compression_policy(%s::regclass, compress_after => %s::interval,"
-        " if_not_exists => true)",
-        (name.as_string(connection), _COMPRESS_AFTER),
-    )
+def partitions(connection: Connection, schema: str, name: str) -> list[tuple[str, int]]:
+    """The native partitions of a table, each with the hour since 1970 that it begins with."""
+    rows = connection.execute(
+        "SELECT i.inhrelid::regclass::text, c.relname FROM pg_inherits i"
+        " JOIN pg_class c ON c.oid = i.inhrelid WHERE i.inhparent = %s::regclass",
+        (f'"{schema}"."{name}"',),
+    ).fetchall()
+    return [(str(child), int(str(last).rpartition("_")[2])) for child, last in rows]
 
 
 class NativeChunks:

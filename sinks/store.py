@@ -88,7 +88,7 @@ class Store:
         self.connection = connection
         self.schema = schema
         self._interval_us = quote_interval_ms * 1_000
-        self._stored = stored
+        self.stored = stored
         self._chunks = {
             name: NativeChunks(tape, schema, one.table, one.chunk_interval_hours, one.oid)
             for name, one in stored.items()
@@ -112,7 +112,7 @@ class Store:
 
     def chunk_width_ms(self) -> int:
         """Time that the narrowest table's chunks cover, milliseconds."""
-        return min(one.chunk_interval_hours for one in self._stored.values()) * 3_600_000
+        return min(one.chunk_interval_hours for one in self.stored.values()) * 3_600_000
 
     def states(self, positions: Sequence[Position]) -> dict[Position, State]:
         """The states of these partitions, created where they are new."""
@@ -184,11 +184,15 @@ class Store:
             if name in self._chunks:
                 times = np.concatenate([rows.times for rows in parts])
                 self._chunks[name].ensure(self.connection, times)
-        with self.connection.transaction():
-            self._lock(updates)
-            for parts in by_table.values():
-                self._copy(parts[0].table, parts)
-            self._advance(updates)
+        try:
+            with self.connection.transaction():
+                self._lock(updates)
+                for parts in by_table.values():
+                    self._copy(parts[0].table, parts)
+                self._advance(updates)
+        except psycopg.errors.CheckViolation as error:
+            # Retention has dropped a partition that we know.
+            raise OffsetsMoved from error
         for update in updates:
             update.state.next_offset = update.next_offset
         return sum(len(rows.encoded) for parts in by_table.values() for rows in parts)

@@ -38,6 +38,14 @@ NOT_STORED = frozenset({"BookSnapshot", "BookDelta", "Clock"})
 # Of these only the first event of an interval per venue and symbol is stored.
 SAMPLED = frozenset({"Quote"})
 
+# Of these there are few; their chunks cover more time.
+SPARSE = frozenset(
+    {
+        "Command", "Configured", "FeedStatus", "Funding", "Instrument", "ModelPromoted", "News",
+        "OrderReport", "RiskBudget", "SentimentIndex", "VenueClock",
+    }
+)  # fmt: skip
+
 TIME = "event_time"
 
 # The names of the columns that an input event's id is stored in.
@@ -94,6 +102,11 @@ class Table:
     def sampled(self) -> bool:
         """Whether only the first event of an interval is stored."""
         return self.record in SAMPLED
+
+    @property
+    def sparse(self) -> bool:
+        """Whether its events are few."""
+        return self.record in SPARSE
 
     @property
     def once_for_all(self) -> bool:

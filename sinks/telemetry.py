@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from sinks.maintenance import Maintained
 from sinks.rows import Position
 from sinks.store import Update
 from streams.logs import logger
@@ -54,6 +55,17 @@ class Telemetry:
         """Dead letters were written."""
         self._metrics.dead_letters.labels(topic, "sink").inc(count)
         _log.warning("dead_letters", sink=self._sink, topic=topic, count=count)
+
+    def maintained(self, done: Sequence[Maintained]) -> None:
+        """Tables were looked after."""
+        for one in done:
+            if one.created or one.dropped:
+                _log.info(
+                    "table_maintained", table=one.table, created=one.created, dropped=one.dropped,
+                    dropped_before=str(one.dropped_before or ""),
+                )  # fmt: skip
+        for note in sorted({one.note for one in done} - {""}):
+            _log.info("maintenance_skipped", reason=note)
 
     def waiting(self, reason: str, seconds: float) -> None:
         """It tries again after this time."""

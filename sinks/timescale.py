@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from threading import Event
-from time import perf_counter
+from time import monotonic, perf_counter
 from typing import Protocol
 
 import psycopg
@@ -15,8 +15,10 @@ from sinks.config import DatabaseConfig
 from sinks.dead_letters import DeadLetters
 from sinks.decoding import BatchDecoder
 from sinks.loading import Loader
+from sinks.maintenance import Maintained, Maintenance
 from sinks.reading import Deleted, Fetched, TopicReader
 from sinks.rows import Position, Refused
+from sinks.schema import Stored
 from sinks.storage import Connection, OffsetsMoved
 from sinks.store import State, Store, Update, connect
 from sinks.tables import topics
@@ -28,6 +30,7 @@ NAME = "timescale"
 _MOST_RECORDS = 50_000
 _WINDOW_S = 0.25
 _LONGEST_WAIT_S = 10.0
+_MAINTENANCE_S = 3_600.0
 
 
 def topics_of(names: Sequence[str]) -> tuple[str, ...]:
@@ -58,6 +61,9 @@ class Observer(Protocol):
 
     def refused(self, topic: str, count: int) -> None:
         """Dead letters were written."""
+
+    def maintained(self, done: Sequence[Maintained]) -> None:
+        """Partitions were made ahead, old ones dropped, compression set."""
 
     def waiting(self, reason: str, seconds: float) -> None:
         """It tries again after this time."""
@@ -124,6 +130,7 @@ class _Session:
     ) -> None:
         self._sink, self._decoder, self._letters = sink, decoder, letters
         self._reader, self._positions = reader, positions
+        self._due = 0.0
         self.began = False
         """Whether it came as far as reading."""
 
@@ -142,10 +149,27 @@ class _Session:
             loader = Loader(self._decoder, states, store.chunk_width_ms(), self._refuse)
             try:
                 with ahead(loader.updates(self._fetches(stop))) as made:
-                    for updates in filter(None, made):
-                        self._store(store, updates)
+                    for updates in made:
+                        if updates:
+                            self._store(store, updates)
+                        self._maintain(store)
             except (OffsetsMoved, Deleted):
                 return
+
+    def _maintain(self, store: Store) -> None:
+        """Now and then, between transactions."""
+        if monotonic() < self._due:
+            return
+        self._due = monotonic() + _MAINTENANCE_S
+        upkeep = Maintenance(
+            store.connection, self._sink.tape, self._sink.config, self._of_topics(store)
+        )
+        self._sink.observer.maintained(upkeep.run())
+
+    def _of_topics(self, store: Store) -> dict[str, Stored]:
+        return {
+            name: one for name, one in store.stored.items() if one.table.topic in self._sink.topics
+        }
 
     def _own(self, connection: Connection) -> None:
         """Be the only writer of these topics; a second process stands by until this one ends."""

@@ -31,6 +31,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "sim": ("sim", "Processes"),
     "worker": ("worker", "Processes"),
     "sink": ("sink", "Processes"),
+    "database": ("database", "Processes"),
     "archive": ("archive", "Processes"),
     "replay": ("replay", "Proofs"),
     "verify": ("verify", "Proofs"),

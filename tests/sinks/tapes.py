@@ -17,6 +17,7 @@ from schemas.catalogue import kafka_name
 from schemas.events import Origin
 from schemas.registry import Registry, SchemaIds
 from sinks.config import DatabaseConfig
+from sinks.maintenance import Maintained
 from sinks.rows import Position
 from sinks.store import Update, connect
 from sinks.tables import topics
@@ -97,6 +98,7 @@ class Watched:
     transactions: int = 0
     refusals: int = 0
     waits: list[str] = field(default_factory=list)
+    notes: set[str] = field(default_factory=set)
     starts: list[dict[Position, tuple[int, int]]] = field(default_factory=list)
     failures: list[BaseException] = field(default_factory=list)
     lags: dict[Position, int] = field(default_factory=dict)
@@ -117,6 +119,9 @@ class Watched:
 
     def refused(self, topic: str, count: int) -> None:
         self.refusals += count
+
+    def maintained(self, done: Sequence[Maintained]) -> None:
+        self.notes |= {one.note for one in done} - {""}
 
     def waiting(self, reason: str, seconds: float) -> None:
         self.waits.append(reason)
