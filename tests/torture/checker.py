@@ -129,6 +129,20 @@ def trades(
                 result.find("missing", where, f"trade {trade_id}")
 
 
+def effect(
+    result: Judgement, counted: Mapping[Instrument, int], barred: Mapping[Instrument, int]
+) -> None:
+    """No trade is in two bars: bars count at most what the trades on the tape, each once, do.
+
+    They may count less, since a trade that was fetched later than its bar closed is left out.
+    """
+    for instrument, count in barred.items():
+        result.compared["trades in bars"] += count
+        if count > counted.get(instrument, 0):
+            where = "bars " + " ".join(instrument)
+            result.find("doubled", where, f"{count} trades of {counted.get(instrument, 0)}")
+
+
 def letters(
     result: Judgement,
     planted: Mapping[tuple[int, int], bytes],

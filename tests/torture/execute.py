@@ -223,7 +223,7 @@ def _settle(stage: Stage, outcome: Outcome) -> None:
     stage.market("/control/pause", post=True)
     calm = time.monotonic() + 2.0
     stage.until(lambda: time.monotonic() > calm, "calm")
-    outcome.statuses["collector"] = stage.players["collector"].stop()
+    outcome.statuses |= {collector.name: collector.stop() for collector in stage.collectors}
     ends = stage.ends()
     stage.until(lambda: stage.is_derived(ends), f"all is derived up to {ends}", _SETTLE_S)
     outcome.settle_s = time.monotonic() - begun

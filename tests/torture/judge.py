@@ -40,6 +40,7 @@ def judge(stage: Stage, result: Judgement) -> None:
         result, reading.ledger(stage.ledger, stage.plan.symbols), _trades(decoded["tape"]),
         ProcessorsConfig().seen.trades,
     )  # fmt: skip
+    _effect(decoded, result)
     _verified(stage, result)
     _tables(stage, decoded, result)
 
@@ -93,6 +94,25 @@ def _trades(tape: list[tuple[int, int, str, dict[str, Any]]]) -> dict[Instrument
         if record == "Trade":
             found.setdefault((fields["venue"], fields["symbol"]), []).append(fields["trade_id"])
     return found
+
+
+def _effect(decoded: Decoded, result: Judgement) -> None:
+    counts: dict[Instrument, dict[str, int]] = {}
+    for _, _, record, fields in decoded["tape"]:
+        if record == "Trade":
+            instrument = fields["venue"], fields["symbol"]
+            counts.setdefault(instrument, {})[fields["trade_id"]] = fields["count"]
+    bars = {
+        (offset, fields["seq"]): fields
+        for partition, _, _, fields in decoded["bars"]
+        if fields["interval"] == "1s" and fields["source"] == "TRADES"
+        for offset in [(partition, fields["origin"]["offset"])]
+    }
+    barred: dict[Instrument, int] = {}
+    for fields in bars.values():
+        instrument = fields["venue"], fields["symbol"]
+        barred[instrument] = barred.get(instrument, 0) + fields["trade_count"]
+    checker.effect(result, {name: sum(n.values()) for name, n in counts.items()}, barred)
 
 
 def _letters(

@@ -54,6 +54,7 @@ class Plan:
 
     seed: int
     seconds: float
+    collectors: int = 1
     partitions: int = 4
     rate: float = 150.0
     venues: tuple[str, ...] = ("binance-spot", "okx-swap", "bybit-linear")
@@ -77,22 +78,28 @@ class Plan:
 def make(seed: int, seconds: float, kill_every_s: float, *, faults: bool = True) -> Plan:
     """The plan of a seed: kills at random instants, other faults between them."""
     pick = random.Random(seed)
-    actions = list(_kills(pick, seconds, kill_every_s))
+    # Every third plan has two collectors of the same venues.
+    collectors = 1 if seed % 3 else 2
+    kills = _KILLS if collectors == 1 else _KILLS | {"collector-1": _KILLS["collector"]}
+    actions = list(_kills(pick, seconds, kill_every_s, kills))
     if faults:
         actions += _others(pick, seconds)
-    return Plan(seed, seconds, actions=tuple(sorted(actions, key=lambda one: one.at_s)))
+    actions.sort(key=lambda one: one.at_s)
+    return Plan(seed, seconds, collectors, actions=tuple(actions))
 
 
-def _kills(pick: random.Random, seconds: float, every_s: float) -> Iterable[Action]:
+def _kills(
+    pick: random.Random, seconds: float, every_s: float, kills: dict[str, tuple[int, float]]
+) -> Iterable[Action]:
     last: dict[str, float] = {}
     now = pick.expovariate(1 / every_s)
     while now < seconds:
         able = [
-            target for target, (_, apart_s) in _KILLS.items()
+            target for target, (_, apart_s) in kills.items()
             if now - last.get(target, -apart_s) >= apart_s
         ]  # fmt: skip
         if able:
-            (target,) = pick.choices(able, [_KILLS[target][0] for target in able])
+            (target,) = pick.choices(able, [kills[target][0] for target in able])
             last[target] = now
             yield Action(round(now, 3), "kill", target, round(pick.uniform(*_DOWN_S), 3))
         now += pick.expovariate(1 / every_s)

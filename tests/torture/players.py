@@ -61,7 +61,7 @@ class Player:
         if not self.signal(signal.SIGKILL):
             return False
         self._await_end(10)
-        self.pid, self._start_at = None, time.monotonic() + down_s
+        self.pid, self._start_at, self._away_s = None, time.monotonic() + down_s, 0.0
         return True
 
     def signal(self, number: int) -> bool:

@@ -69,6 +69,9 @@ class Stage:
             "sink": self._player("sink", ["sink"], cluster.far),
             "collector": self._player("collector", collect, cluster.far),
         }
+        for number in range(1, plan.collectors):
+            name = f"collector-{number}"
+            self.players[name] = self._player(name, [*collect, "--name", name], cluster.near)
 
     def _player(self, name: str, arguments: list[str], addresses: dict[str, str]) -> Player:
         environment = {
@@ -81,9 +84,9 @@ class Stage:
         return Player(self._nursery, name, arguments, environment, self.folder)
 
     @property
-    def workers(self) -> list[Player]:
-        """Those that share the partitions."""
-        return [player for name, player in self.players.items() if name.startswith("worker")]
+    def collectors(self) -> list[Player]:
+        """Those that write the tape."""
+        return [player for name, player in self.players.items() if name.startswith("collector")]
 
     def open(self) -> None:
         """Start all, and wait until events flow through all of it."""

@@ -138,6 +138,15 @@ def test_a_trade_that_comes_again_too_late_or_was_never_published_is_found() -> 
     assert accounted() == {"missing"}
 
 
+def test_a_trade_that_took_effect_twice_is_found() -> None:
+    btc, result = ("okx-swap", "BTC-USDT"), Judgement()
+    checker.effect(result, {btc: 100}, {btc: 100})
+    checker.effect(result, {btc: 100}, {btc: 97})
+    assert not result.findings
+    checker.effect(result, {btc: 100}, {btc: 101})
+    assert kinds(result) == {"doubled"}
+
+
 PLANTED = {(0, 7): b"\0junk", (3, 9): b"more"}
 LETTERS = [
     (source, *place, data) for place, data in PLANTED.items() for source in ("worker", "sink")

@@ -20,7 +20,8 @@ def test_everything_is_hurt_and_a_target_is_left_time_to_come_up() -> None:
     plans = [make(seed, 100, 1.0) for seed in range(10)]
     kills = Counter(one.target for plan in plans for one in plan.actions if one.kind == "kill")
     assert kills.keys() == {
-        "worker-0", "worker-1", "worker-2", "sink", "collector", "broker", "registry", "database",
+        "worker-0", "worker-1", "worker-2", "sink", "collector", "collector-1", "broker",
+        "registry", "database",
     }  # fmt: skip
     assert 800 < kills.total() < 1_200
     for plan in plans:
