@@ -16,7 +16,7 @@ from benchmarks._tapes import BenchTape, bench_tape, fill, market_events
 from processors.config import ProcessorsConfig
 from schemas.errors import StoreError
 from schemas.events import Event, Trade
-from sinks import storage
+from sinks import indexes, storage
 from sinks.config import DatabaseConfig
 from sinks.store import Update, connect
 from sinks.tables import Table, tables
@@ -129,6 +129,7 @@ class Stored:
                 connection.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(name)))
             hours = self.database.chunk_hours(table.sparse)
             storage.create(connection, schema, table, self.kind, hours)
+            indexes.create(connection, schema, table)
             if self.kind == "native":
                 self._partitions(connection, schema, table)
             connection.execute("CHECKPOINT")

@@ -5,12 +5,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import psycopg
-from psycopg import sql
 
 from schemas.errors import StoreError
 from schemas.registry import Registry
+from sinks import indexes, storage
 from sinks import schema as database_schema
-from sinks import storage
 from sinks.ahead import ahead
 from sinks.config import DatabaseConfig
 from sinks.decoding import BatchDecoder
@@ -110,7 +109,7 @@ class _Run:
         store, states = self._open(positions)
         self._resumed = sum(state.next_offset for state in states.values())
         self._catch_up(store, states, self._live_offsets())
-        self._analyze()
+        self._finish(store)
         self._swap(store, states)
         self._clear()
         return Rebuilt(self._rows, self._done, self._resumed)
@@ -178,7 +177,12 @@ class _Run:
 
     def _store(self, positions: Sequence[Position]) -> tuple[Store, dict[Position, State]]:
         store = Store.open(
-            self._connection, self._tape, self._plan.config, self._shadow, self._specs
+            self._connection,
+            self._tape,
+            self._plan.config,
+            self._shadow,
+            self._specs,
+            indexed=False,
         )
         return store, store.states(positions)
 
@@ -205,12 +209,11 @@ class _Run:
                 self._on_progress(self._resumed + self._done, total)
         return self._done - before
 
-    def _analyze(self) -> None:
-        """Readers' plans must not be made for empty tables."""
-        for table in self._specs:
-            self._connection.execute(
-                sql.SQL("ANALYZE {}").format(sql.Identifier(self._shadow, table.name))
-            )
+    def _finish(self, store: Store) -> None:
+        """What is quicker when the rows are there, and what readers' plans are made by."""
+        for name, one in store.stored.items():
+            indexes.complete(self._connection, self._shadow, one.table, one.storage)
+            storage.analyze(self._connection, self._shadow, name)
 
     def _swap(self, store: Store, states: dict[Position, State]) -> None:
         deadline = time.monotonic() + self._plan.patience_s

@@ -10,7 +10,7 @@ import psycopg
 from psycopg import sql
 
 from schemas.errors import ConfigError, StoreError
-from sinks import storage
+from sinks import indexes, storage
 from sinks.config import DatabaseConfig
 from sinks.storage import Connection, Storage
 from sinks.tables import Table, tables
@@ -54,10 +54,12 @@ def ensure(
     schema: str = "",
     specs: Sequence[Table] | None = None,
     steps: Sequence[Migration] = (),
+    indexed: bool = True,
 ) -> dict[str, Stored]:
     """Create what is missing and bring forward what is older; the tables by name.
 
     `schema` (default: the tape's name) is where; the tape's own or the one of a rebuild.
+    Without `indexed` new tables are to get the index of queries later (sinks/indexes.py).
     Needs a connection in autocommit. Raises StoreError where the database is of a newer
     version, or of one from which only a rebuild leads here.
     """
@@ -76,6 +78,8 @@ def ensure(
         for table in specs:
             if table.name not in stored:
                 storage.create(connection, schema, table, kind, config.chunk_hours(table.sparse))
+                if indexed:
+                    indexes.create(connection, schema, table)
                 _define(connection, schema, table, kind, config)
             elif stored[table.name]["columns"] != _described(table):
                 _alter(connection, schema, table, stored[table.name]["columns"])

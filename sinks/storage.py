@@ -12,6 +12,8 @@ Storage = Literal["hypertable", "native"]
 Connection = psycopg.Connection[tuple[object, ...]]
 
 US_PER_HOUR = 3_600_000_000
+# Locks of one transaction: PostgreSQL counts on 64 a connection.
+_MOST_LOCKED = 256
 
 
 class OffsetsMoved(Exception):
@@ -43,7 +45,7 @@ def available(connection: Connection) -> Storage:
 
 
 def create(connection: Connection, schema: str, table: Table, storage: Storage, hours: int) -> None:
-    """Create a table with its key, index and comments."""
+    """Create a table with its key and comments."""
     name = sql.Identifier(schema, table.name)
     columns = [
         sql.SQL("{} {} {}").format(
@@ -68,12 +70,6 @@ def create(connection: Connection, schema: str, table: Table, storage: Storage, 
             " create_default_indexes => false)",
             (name.as_string(connection), TIME, hours),
         )
-    lead = [sql.Identifier(column) for column in table.query_columns]
-    connection.execute(
-        sql.SQL("CREATE INDEX ON {} ({})").format(
-            name, sql.SQL(", ").join([*lead, sql.SQL("event_time DESC")])
-        )
-    )
     comment(connection, schema, table)
 
 
@@ -166,16 +162,28 @@ def _timestamp(us: int) -> str:
     return f"(timestamptz 'epoch' + {seconds} * interval '1 second')"
 
 
-def drop(connection: Connection, schema: str, name: str) -> None:
-    """Drop a table, its chunks one transaction at a time before it (each drop takes locks)."""
-    children = connection.execute(
+def analyze(connection: Connection, schema: str, name: str) -> None:
+    """Gather a table's statistics, chunk by chunk where there are too many to lock at once."""
+    children = _children(connection, schema, name)
+    of = children if len(children) > _MOST_LOCKED else [f'"{schema}"."{name}"']
+    for relation in of:
+        connection.execute(sql.SQL("ANALYZE {}").format(sql.SQL(relation)))
+
+
+def _children(connection: Connection, schema: str, name: str) -> list[str]:
+    rows = connection.execute(
         "SELECT i.inhrelid::regclass::text FROM pg_inherits i JOIN pg_class c"
         " ON c.oid = i.inhparent JOIN pg_namespace n ON n.oid = c.relnamespace"
         " WHERE n.nspname = %s AND c.relname = %s",
         (schema, name),
     ).fetchall()
-    for (child,) in children:
-        connection.execute(sql.SQL("DROP TABLE {}").format(sql.SQL(str(child))))
+    return [str(child) for (child,) in rows]
+
+
+def drop(connection: Connection, schema: str, name: str) -> None:
+    """Drop a table, its chunks one transaction at a time before it (each drop takes locks)."""
+    for child in _children(connection, schema, name):
+        connection.execute(sql.SQL("DROP TABLE {}").format(sql.SQL(child)))
     connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(sql.Identifier(schema, name)))
 
 

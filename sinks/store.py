@@ -103,10 +103,11 @@ class Store:
         config: DatabaseConfig,
         schema: str = "",
         specs: Sequence[Table] | None = None,
+        indexed: bool = True,
     ) -> "Store":
         """The tables of a schema (the tape's own by default), created or brought forward."""
         schema = schema or tape
-        stored = database_schema.ensure(connection, tape, config, schema, specs)
+        stored = database_schema.ensure(connection, tape, config, schema, specs, indexed=indexed)
         database_schema.check_sampling(schema, stored, config)
         return cls(connection, tape, schema, stored, config.quote_interval_ms)
 

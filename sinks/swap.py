@@ -66,9 +66,10 @@ class Swap:
                 raise Busy(str(error).strip()) from error
 
     def _running(self, holder: int) -> dict[str, int]:
-        """The transactions that are open now, with their process; not those that wait for us.
+        """The transactions that are open now, with their process, and could see less or wait long.
 
-        Of those that may see nothing but each statement's own present, only the ones at work.
+        Not those that wait for us; not those whose next statement sees its own present; not those
+        that are at their first statement (who has one, ends with it) and read none of our tables.
         """
         rows = self.connection.execute(
             "SELECT l.virtualtransaction, l.pid FROM pg_locks l"
@@ -77,8 +78,12 @@ class Swap:
             " AND a.datname = current_database() AND a.backend_type = 'client backend'"
             " AND l.pid NOT IN (pg_backend_pid(), %(holder)s)"
             " AND NOT coalesce(a.state LIKE 'idle in %%' AND a.backend_xmin IS NULL, false)"
+            " AND NOT coalesce(a.state = 'active' AND a.xact_start = a.query_start AND NOT EXISTS"
+            " (SELECT FROM pg_locks k JOIN pg_class c ON c.oid = k.relation"
+            "  JOIN pg_namespace n ON n.oid = c.relnamespace"
+            "  WHERE k.pid = l.pid AND n.nspname = %(tape)s), false)"
             " AND NOT %(holder)s = ANY(pg_blocking_pids(l.pid))",
-            {"holder": holder},
+            {"holder": holder, "tape": self.tape},
         ).fetchall()
         return {str(transaction): int(str(pid)) for transaction, pid in rows}
 

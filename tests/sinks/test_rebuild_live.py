@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from threading import Event as Flag
 from threading import Thread
 from time import monotonic, sleep
@@ -266,6 +266,24 @@ def test_an_idle_transaction_with_a_lock_is_waited_for_without_holding_up_reader
     assert live_table(connection, filled) != was
     # Each try holds the locks for less than PostgreSQL waits for a deadlock, 1 s.
     assert slowest < 2.0
+
+
+@on_plain_postgresql
+def test_a_long_statement_that_reads_other_tables_is_not_waited_for(
+    filled: Tape, config: DatabaseConfig, database_url: str
+) -> None:
+    with connect(database_url) as reader:
+
+        def long() -> None:
+            with suppress(psycopg.errors.QueryCanceled):
+                reader.execute("SELECT pg_sleep(60)")
+
+        thread = Thread(target=long)
+        thread.start()
+        rebuild(filled, config, "reference").run()
+        assert thread.is_alive()
+        reader.cancel_safe()
+        thread.join()
 
 
 @on_plain_postgresql
