@@ -44,12 +44,21 @@ class NamedTrades:
             self.lost()
 
     def recall(self, trades: Iterable[Trade]) -> None:
-        """What came between the tape's last trade before ours and our first may be overlooked."""
-        begun = self._sure
+        """What the tape lacks before our first trade, anywhere in its tail, may be overlooked.
+
+        Not only after its newest trade: one that wrote before us may have begun while Kafka was
+        away, too, and have ended before it could ask for what it had missed.
+        """
+        begun = self._sure or _FOREVER
         before = [each for each in trades if each.trade_id not in self._names]
+        if not before:
+            return
         for trade in before:
             self._note(trade)
-        self._sure = max((t.event_time for t in before if t.event_time < begun), default=begun)
+        forgotten, kept = before[:-REMEMBER], before[-REMEMBER:]
+        oldest = min(trade.event_time for trade in kept)
+        unknown = max((trade.event_time for trade in forgotten), default=0)
+        self._sure = min(begun, max(oldest, unknown) + 1)
 
     def follows(self, trade: Trade) -> bool:
         """Whether a trade is new and none waits."""

@@ -96,3 +96,29 @@ def test_what_a_tape_read_late_lacks_before_our_first_trade_is_overlooked() -> N
     order.recall([trade("a", 1 * second), trade("b", 2 * second), trade("d", 4 * second)])
     answer = [trade(name, at * second) for name, at in {"d": 4, "c": 3, "b": 2, "x": 1}.items()]
     assert ids(order.overlooked(answer)) == ["c"]
+
+
+def test_a_hole_between_two_that_ended_before_us_is_overlooked_too() -> None:
+    order, second = NamedTrades(), 1_000_000
+    receive(order, trade("g", 7 * second), trade("i", 9 * second))
+    order.recall([trade(name, at * second) for name, at in {"a": 1, "b": 2, "e": 5}.items()])
+    answer = [trade(name, at * second) for at, name in enumerate("abcdefgh", 1)]
+    assert ids(order.overlooked(answer)) == ["c", "d", "f", "h"]
+
+
+def test_a_tape_read_before_our_first_trade_is_gone_on_from() -> None:
+    order, second = NamedTrades(), 1_000_000
+    order.recall([])
+    order.recall([trade("b", 2 * second), trade("d", 4 * second)])
+    receive(order, trade("f", 6 * second))
+    answer = [trade(name, at * second) for at, name in enumerate("abcdef", 1)]
+    assert ids(order.overlooked(answer)) == ["c", "e"]
+
+
+def test_what_a_tape_holds_but_nobody_remembers_is_not_taken_for_overlooked() -> None:
+    order = NamedTrades()
+    receive(order, trade("last", 90_000_000))
+    tail = [trade(f"n{n}", n + 1) for n in range(REMEMBER + 5)]
+    order.recall(tail)
+    receive(order, trade("newest", 95_000_000))
+    assert order.overlooked(tail) == []
