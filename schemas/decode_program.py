@@ -51,10 +51,15 @@ def compile_program(writer: Any) -> Program:
     """The program of a writer's schema; SchemaError for one that our columns cannot take."""
     if not isinstance(writer, dict) or writer.get("type") != "record":
         raise SchemaError("not the schema of a record")
-    record = str(writer["name"]).rpartition(".")[2]
+    record = str(writer.get("name")).rpartition(".")[2]
     if record not in KIND:
         raise SchemaError(f"{record} is no record of the catalogue")
-    return _Compiler(writer, record).program
+    try:
+        return _Compiler(writer, record).program
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        # Another writer's: a registry that checks nothing may give anything.
+        kind = type(error).__name__
+        raise SchemaError(f"{record}: its schema is not one of Avro ({kind}: {error})") from None
 
 
 class _Compiler:

@@ -115,10 +115,15 @@ def compile_decoder(writer: Any) -> Decode:
     """The decoder of a writer's schema; SchemaError when our newest cannot take what it writes."""
     if not isinstance(writer, dict) or writer.get("type") != "record":
         raise SchemaError("not the schema of a record")
-    record = str(writer["name"]).rpartition(".")[2]
+    record = str(writer.get("name")).rpartition(".")[2]
     if record not in EVENTS:
         raise SchemaError(f"{record} is no record of the catalogue")
-    return _Compiler(writer, record).function()
+    try:
+        return _Compiler(writer, record).function()
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        # Another writer's: a registry that checks nothing may give anything.
+        kind = type(error).__name__
+        raise SchemaError(f"{record}: its schema is not one of Avro ({kind}: {error})") from None
 
 
 class _Doubles(dict[int, Callable[[bytes, int], tuple[float, ...]]]):

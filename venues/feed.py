@@ -22,7 +22,7 @@ from schemas.events import (
 )
 from venues import binance, bybit, okx
 from venues.frames import Frame
-from venues.messages import Claims, Ignored, Parsed
+from venues.messages import UNREADABLE, Claims, Ignored, Parsed
 from venues.news import NewsReader
 from venues.sentiment import Scorer, scorer
 from venues.symbols import Names
@@ -139,7 +139,7 @@ class Feed:
             if connection is None:
                 connection = self._connect(frame)
             parsed = connection.link.read(frame.data, frame.receive_time, connection.newest)
-        except (msgspec.MsgspecError, VenueError, UnicodeDecodeError) as error:
+        except (*UNREADABLE, VenueError) as error:
             self._refuse(frame, str(error))
             return []
         if type(parsed) is Ignored:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from typing import Annotated, NamedTuple, TypeVar
+from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 from msgspec import Meta
@@ -14,14 +15,20 @@ from venues.symbols import Listing
 Number = Annotated[float, Meta(ge=0.0, le=1e300)]
 Signed = Annotated[float, Meta(ge=-1e300, le=1e300)]
 Whole = Annotated[int, Meta(ge=-1, le=2**62)]
+# A number of trades in one event.
+Count = Annotated[int, Meta(ge=0, le=2**31 - 1)]
 Levels = list[tuple[Number, Number]]
 # A number where a text was, and a text where a number was, are both read.
 Text = str | int | float
 
 # Milliseconds UTC up to the year 2100; the venues' documents have times of 1970 in examples.
-Millis = Annotated[int, Meta(ge=0, le=4_102_444_800_000)]
+LATEST_MS = 4_102_444_800_000
+Millis = Annotated[int, Meta(ge=0, le=LATEST_MS)]
 
 T = TypeVar("T")
+
+# What msgspec raises for bytes that are no such JSON, for text that is not UTF-8 and deep nests.
+UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 
 class Ignored(NamedTuple):
@@ -45,7 +52,7 @@ def optional_number(value: Text | None) -> float | None:
         return None
     try:
         found = float(value)
-    except ValueError:
+    except (ValueError, OverflowError):
         raise VenueError(f"a number was {value!r}") from None
     if not abs(found) <= 1e300:  # NaN too
         raise VenueError(f"a number was {value!r}")
@@ -53,9 +60,23 @@ def optional_number(value: Text | None) -> float | None:
 
 
 def optional_micros(value: Text | None) -> int | None:
-    """Milliseconds to microseconds; None for an empty or zero time."""
+    """Milliseconds to microseconds; None for an empty or zero time, VenueError for none of ours."""
     found = optional_number(value)
+    if found is not None and not 0 <= found <= LATEST_MS:
+        raise VenueError(f"a time in milliseconds was {value!r}")
     return int(found) * 1000 if found else None
+
+
+def count_of(first: int, last: int) -> int:
+    """How many trades have the ids from first to last; VenueError for what no event can hold."""
+    if last - first >= 2**31 - 1:
+        raise VenueError(f"the trades {first} to {last} were said to be one")
+    return max(last - first + 1, 1)
+
+
+def depth_of(limit: str, levels: int) -> int:
+    """Levels a side that a request asked for, or as many as came."""
+    return int(limit) if limit.isdecimal() and len(limit) < 7 else levels
 
 
 class Claims:
@@ -75,6 +96,15 @@ class Claims:
     def claimed(self, venue: str, name: str, kind: str) -> bool:
         """Whether any channel of this kind was seen."""
         return (venue, name, kind) in self._channels
+
+
+def asked(request: str) -> tuple[str, dict[str, str]]:
+    """Path and query of the URL that an answer is of; VenueError when it is none."""
+    try:
+        parts = urlsplit(request)
+        return parts.path, {key: values[0] for key, values in parse_qs(parts.query).items()}
+    except ValueError as error:
+        raise VenueError(f"the request of an answer was {request[:100]!r}: {error}") from None
 
 
 def notice(

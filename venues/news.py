@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
 from html import unescape
+from typing import Annotated
 
-import msgspec
-from msgspec import Raw, Struct
+from msgspec import Meta, Raw, Struct
 from msgspec.structs import replace
 
 from schemas.errors import VenueError
 from schemas.events import Event, News, SentimentIndex
-from venues.messages import Ignored, Number, Parsed, Text, Whole, decoder
+from venues.messages import LATEST_MS, UNREADABLE, Ignored, Number, Parsed, Text, Whole, decoder
 from venues.sentiment import Scorer, method
 
 # So many posts, and days of the index, are remembered, those last seen.
@@ -99,7 +99,7 @@ class Value(Struct):
 
     value: Number
     value_classification: str
-    timestamp: Whole
+    timestamp: Annotated[int, Meta(ge=0, le=LATEST_MS // 1000)]
     time_until_update: Whole | None = None
 
 
@@ -149,7 +149,7 @@ class NewsReader:
         for raw in reversed(page.results):
             try:
                 news = to_news(_post(raw), receive_time)
-            except msgspec.MsgspecError as error:
+            except UNREADABLE as error:
                 self._refuse(bytes(raw), str(error))
                 continue
             if self._is_new(news.news_id, _fingerprint(news), _votes(news)):

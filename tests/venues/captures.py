@@ -42,9 +42,12 @@ def path(name: str) -> Path:
 
 def frames(capture: Path) -> list[Frame]:
     """A capture's frames by receive time."""
-    if capture.name.endswith(".hft.gz"):
-        return list(_hft(capture))
-    return sorted(_jsonl(capture), key=lambda frame: frame.receive_time)
+    return sorted(read(capture), key=lambda frame: frame.receive_time)
+
+
+def read(capture: Path) -> Iterator[Frame]:
+    """A capture's frames in the order of its lines."""
+    return _hft(capture) if capture.name.endswith(".hft.gz") else _jsonl(capture)
 
 
 def _hft(capture: Path) -> Iterator[Frame]:

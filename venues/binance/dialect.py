@@ -24,7 +24,7 @@ from venues.live.dialect import Control, Limits, Plan, RateLimited, Request, Sub
 from venues.live.endpoints import endpoints
 from venues.live.pages import with_query
 from venues.live.plans import batches, shares, subscriptions
-from venues.messages import Text, decoder
+from venues.messages import UNREADABLE, Text, decoder
 
 MESSAGE_BYTES = 4088
 """The servers do not answer a longer message (4,096 bytes with the frame's header)."""
@@ -165,7 +165,7 @@ class BinanceDialect:
             head = _head(data)
             if head.e == "" and (within := head.data or head.event):
                 head = _head(within)
-        except msgspec.MsgspecError:
+        except UNREADABLE:
             return None
         name = "" if head.id is None else str(head.id)
         if head.e == "serverShutdown":
@@ -195,7 +195,7 @@ class BinanceDialect:
                 candles = _candles(answer)
                 if len(candles) >= self._market.klines[0]:
                     return with_query(request, startTime=candles[-1].start + MINUTE_MS)
-        except msgspec.MsgspecError:
+        except UNREADABLE:
             return None  # the parser says what is wrong with it
         return None
 
@@ -207,7 +207,7 @@ class BinanceDialect:
         """Microseconds UTC, to the millisecond; VenueError for another form."""
         try:
             return _time(answer).serverTime * 1000
-        except msgspec.MsgspecError as error:
+        except UNREADABLE as error:
             raise VenueError(f"{self.venue}: the time was {answer[:100]!r} ({error})") from None
 
     def book(self, venue_symbol: str) -> Request:
@@ -239,7 +239,7 @@ class BinanceDialect:
             return None
         try:
             error = _error(answer)
-        except msgspec.MsgspecError:
+        except UNREADABLE:
             return None
         text = f"{error.code} {error.msg}"
         if error.code not in _BUSY:

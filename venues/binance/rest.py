@@ -1,15 +1,26 @@
 """Binance's REST answers to events; the request's URL says what an answer is."""
 
 from collections.abc import Callable
-from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from typing import Annotated, Any
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from schemas.errors import VenueError
 from schemas.events import BookSnapshot, Event, Funding, Kline, Quote, Trade
 from venues.binance import instruments, stream
-from venues.messages import Ignored, Millis, Number, Parsed, Signed, Text, Whole, decoder
+from venues.messages import (
+    Ignored,
+    Millis,
+    Number,
+    Parsed,
+    Signed,
+    Text,
+    Whole,
+    asked,
+    count_of,
+    decoder,
+    depth_of,
+)
 from venues.symbols import Names
 
 
@@ -17,8 +28,8 @@ class Depth(Struct):
     """`depth`: a snapshot; `E`, `T` on futures only, `symbol` on COIN-M only."""
 
     lastUpdateId: Whole
-    bids: list[tuple[Number, ...]]
-    asks: list[tuple[Number, ...]]
+    bids: list[Annotated[list[Number], Meta(min_length=2)]]
+    asks: list[Annotated[list[Number], Meta(min_length=2)]]
     E: Millis = 0
     T: Millis = 0
     symbol: str = ""
@@ -40,8 +51,8 @@ class RestAggTrade(Struct):
     a: Text
     p: Number
     q: Number
-    f: int
-    l: int  # noqa: E741  # the venue's name
+    f: Whole
+    l: Whole  # noqa: E741  # the venue's name
     T: Millis
     m: bool
 
@@ -85,7 +96,7 @@ class Error(Struct):
 
 
 KlineRow = tuple[
-    Millis, Number, Number, Number, Number, Number, Millis, Number, int, Number, Number, Any
+    Millis, Number, Number, Number, Number, Number, Millis, Number, Whole, Number, Number, Any
 ]
 _depth = decoder(Depth)
 _trades = decoder(list[RestTrade])
@@ -108,9 +119,8 @@ def parse(data: bytes, request: str, names: Names, receive_time: int, newest: in
 
     `newest` is the newest event time seen of the venue, 0 for none, for answers without a time.
     """
-    parts = urlsplit(request)
-    query = {key: values[0] for key, values in parse_qs(parts.query).items()}
-    path = parts.path.rstrip("/")
+    path, query = asked(request)
+    path = path.rstrip("/")
     kind = "ticker/bookTicker" if path.endswith("ticker/bookTicker") else path.rpartition("/")[2]
     make = _KINDS.get(kind)
     if make is None:
@@ -153,7 +163,7 @@ def _snapshot(
             event_time=(answer.T or answer.E) * 1000 or newest or receive_time,
             receive_time=receive_time,
             sequence=answer.lastUpdateId,
-            depth=int(limit) if limit.isdigit() else max(len(bids), len(asks)),
+            depth=depth_of(limit, max(len(bids), len(asks))),
             bids=listing.levels(bids),
             asks=listing.levels(asks),
         )
@@ -197,7 +207,7 @@ def _agg_trade_events(
             quantity=listing.base(trade.q, trade.p),
             aggressor_side="SELL" if trade.m else "BUY",
             kind="MARKET" if trade.p and trade.q else "OTHER",
-            count=max(trade.l - trade.f + 1, 1),
+            count=count_of(trade.f, trade.l),
             backfilled=True,
         )
         for trade in _agg_trades(data)

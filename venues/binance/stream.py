@@ -17,6 +17,7 @@ from venues.messages import (
     Signed,
     Text,
     Whole,
+    count_of,
     optional_micros,
     optional_number,
 )
@@ -44,8 +45,8 @@ class AggTradeMessage(Struct, gc=False, rename={"time": "T", "price": "p", "quan
     quantity: Number
     time: Millis
     m: bool
-    f: int
-    l: int  # noqa: E741  # the venue's name
+    f: Whole
+    l: Whole  # noqa: E741  # the venue's name
 
 
 class DepthMessage(Struct, gc=False):
@@ -91,7 +92,7 @@ class KlineBody(Struct, gc=False):
     h: Number
     l: Number  # noqa: E741  # the venue's name
     v: Number
-    n: int
+    n: Whole
     x: bool
     q: Number
     V: Number
@@ -166,7 +167,7 @@ def agg_trade(
             quantity=listing.base(message.quantity, message.price),
             aggressor_side="SELL" if message.m else "BUY",
             kind="MARKET" if message.price and message.quantity else "OTHER",
-            count=max(message.l - message.f + 1, 1),
+            count=count_of(message.f, message.l),
         )
     ]
 

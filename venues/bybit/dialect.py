@@ -17,7 +17,7 @@ from venues.live.dialect import Control, Limits, Plan, RateLimited, Request, Sub
 from venues.live.endpoints import endpoints
 from venues.live.pages import with_query
 from venues.live.plans import batches, shares, subscriptions
-from venues.messages import Millis, Text, decoder
+from venues.messages import UNREADABLE, Millis, Text, decoder
 
 ARGS_CHARACTERS = 21_000
 """All arguments of a connection together."""
@@ -128,7 +128,7 @@ class BybitDialect:
             return None
         try:
             head = _head(data)
-        except msgspec.MsgspecError:
+        except UNREADABLE:
             return None
         if head.topic or not (head.op or head.type):
             return None
@@ -158,7 +158,7 @@ class BybitDialect:
                 return with_query(request, cursor=cursor) if cursor else None
             if "/kline?" in request.url and len(candles := _candles(result).rows) >= PAGE:
                 return with_query(request, **_minutes(candles[0].start + MINUTE_MS))
-        except msgspec.MsgspecError:
+        except UNREADABLE:
             return None  # the parser says what is wrong with it
         return None
 
@@ -171,7 +171,7 @@ class BybitDialect:
         try:
             whole = _answer(answer)
             nanoseconds = int(_time(whole.result).timeNano or whole.time * 1_000_000)
-        except (msgspec.MsgspecError, ValueError) as error:
+        except (*UNREADABLE, ValueError) as error:
             raise VenueError(f"{self.venue}: the time was {answer[:100]!r} ({error})") from None
         return nanoseconds // 1000
 
@@ -192,7 +192,7 @@ class BybitDialect:
         """Bybit answers with status 200 and a `retCode`."""
         try:
             said = _answer(answer)
-        except msgspec.MsgspecError:
+        except UNREADABLE:
             return None
         if said.retCode == 0:
             return None

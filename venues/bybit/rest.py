@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 from msgspec import Struct
@@ -10,7 +9,19 @@ from msgspec import Struct
 from schemas.errors import VenueError
 from schemas.events import BookSnapshot, Event, Funding, Kline, Trade
 from venues.bybit import instruments, stream, top
-from venues.messages import Ignored, Levels, Millis, Number, Parsed, Signed, Text, Whole, decoder
+from venues.messages import (
+    Ignored,
+    Levels,
+    Millis,
+    Number,
+    Parsed,
+    Signed,
+    Text,
+    Whole,
+    asked,
+    decoder,
+    depth_of,
+)
 from venues.symbols import Names
 
 
@@ -99,12 +110,11 @@ Make = Callable[[Any, Query, Names, int, int], Parsed]
 
 def parse(data: bytes, request: str, names: Names, receive_time: int, newest: int) -> Parsed:
     """The events of an answer; markets other than spot and linear are ignored by name."""
-    parts = urlsplit(request)
-    query = {key: values[0] for key, values in parse_qs(parts.query).items()}
-    kind = parts.path.partition("/market/")[2].rstrip("/")
+    path, query = asked(request)
+    kind = path.partition("/market/")[2].rstrip("/")
     make = _KINDS.get(kind)
     if make is None:
-        return Ignored(kind or parts.path or "unknown request")
+        return Ignored(kind or path or "unknown request")
     answer = _answer(data)
     if answer.retCode:
         return Ignored(f"error {answer.retCode} of {kind}")
@@ -136,7 +146,7 @@ def _snapshot(
             event_time=(book.cts or book.ts) * 1000,
             receive_time=receive_time,
             sequence=book.u,
-            depth=int(limit) if limit.isdigit() else max(len(book.b), len(book.a)),
+            depth=depth_of(limit, max(len(book.b), len(book.a))),
             bids=book.b,
             asks=book.a,
         )

@@ -6,9 +6,11 @@ Those of `tape record` too, which are in the order of receiving and name the ven
 import base64
 import binascii
 from collections.abc import Iterator
+from typing import Annotated
 from urllib.parse import parse_qs, urlsplit
 
 import msgspec
+from msgspec import Meta
 
 from schemas.errors import ConfigError
 from venues.frames import Frame
@@ -16,6 +18,7 @@ from venues.history.files import OnRead, SourceFile, no_progress
 from venues.history.merge import merge, numbered
 from venues.history.names import Hints
 from venues.history.reads import PAYLOAD_LIMIT, STREAMS_A_FILE, Refused, Stream
+from venues.messages import LATEST_MS, UNREADABLE
 
 IN_ORDER = "received"
 
@@ -25,7 +28,7 @@ class Line(msgspec.Struct, omit_defaults=True):
 
     t: str
     conn: str = ""
-    ts: float = 0.0
+    ts: Annotated[float, Meta(ge=0.0, le=LATEST_MS / 1000)] = 0.0
     """Seconds UTC: of a number of microseconds, the nearest that there is, so none is lost."""
     venue: str = ""
     url: str = ""
@@ -79,7 +82,7 @@ def _is_in_order(source: SourceFile) -> bool:
         first = file.readline()
     try:
         return first.startswith(_HEADER) and _decode_header(first).order == IN_ORDER
-    except msgspec.MsgspecError:
+    except UNREADABLE:
         return False
 
 
@@ -118,7 +121,7 @@ def _frames(
             try:
                 line = _decode(raw)
                 data = base64.b64decode(line.base64) if line.base64 else line.data.encode()
-            except (msgspec.MsgspecError, binascii.Error) as error:
+            except (*UNREADABLE, binascii.Error) as error:
                 if raw.strip():
                     yield newest, number, _refused(raw, newest, venue, str(error))
                 continue
@@ -155,8 +158,11 @@ def venue_of(address: str) -> str:
 
     An OKX connection carries all its markets: the feed tells them by the instrument's name.
     """
-    parts = urlsplit(address)
-    host = parts.hostname or ""
+    try:
+        parts = urlsplit(address)
+        host = parts.hostname or ""
+    except ValueError:  # no URL at all
+        return ""
     for end, venue in _HOSTS:
         if host == end or host.endswith(f".{end}"):
             return venue

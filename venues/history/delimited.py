@@ -27,7 +27,10 @@ _NUMBER = re.compile(r"-?\d+(\.\d+)?([eE][-+]?\d+)?")
 
 def looks_delimited(line: str) -> bool:
     """Whether a file's first line is one of a table that is known here."""
-    cells = next(csv.reader([line]), [])
+    try:
+        cells = next(csv.reader([line]), [])
+    except csv.Error:  # what is within a line, or its length, is no table's
+        return False
     return _layout(cells, Hints()) is not None
 
 
@@ -72,11 +75,11 @@ def _completed(
         flags = sum(cell.strip().lower() in {"true", "false"} for cell in cells)
         hints = replace(hints, venue="binance-spot" if flags == 2 else _futures(hints.symbol))
     if not hints.interval and table == "candles" and len(cells) == 12:
-        row = next(csv.reader(head[-1:]), [])
         try:
+            row = next(csv.reader(head[-1:]), [])
             length = microseconds(row[6]) + 1 - microseconds(row[0])
             hints = replace(hints, interval=interval_name(round(length / 1_000_000) * 1_000_000))
-        except (ValueError, IndexError):
+        except (ValueError, IndexError, csv.Error):
             return hints
     return hints
 
@@ -105,7 +108,7 @@ def _rows(
             try:
                 row = text.split(",") if '"' not in text else next(csv.reader([text]))
                 event = make(microseconds(row[time_at]), row)
-            except (ValueError, IndexError, csv.Error) as error:
+            except (ValueError, IndexError, OverflowError, csv.Error) as error:
                 reason = "a column is missing" if isinstance(error, IndexError) else str(error)
                 payload = text.encode()[:PAYLOAD_LIMIT]
                 yield newest, number, Refused(newest, venue, reason, payload)

@@ -15,6 +15,7 @@ from venues.history.names import Hints, canonical
 from venues.history.reads import PAYLOAD_LIMIT, Recorded, Refused, Stream
 from venues.history.rows import MakeEvent, candle_rows, trade_rows
 from venues.history.times import microseconds
+from venues.messages import UNREADABLE
 
 _CANDLE: Places = {"time": 0, "open": 1, "high": 2, "low": 3, "close": 4, "volume": 5}
 _FREQTRADE_TRADE: Places = {"time": 0, "id": 1, "side": 3, "price": 4, "quantity": 5}
@@ -38,7 +39,7 @@ def read(source: SourceFile, hints: Hints, stream: int, on_read: OnRead = no_pro
     try:
         with source.open(on_read) as file:
             rows = msgspec.json.decode(file.read(), type=list[msgspec.Raw])
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         raise ConfigError(
             f"{source.path}: the JSON is cut short or damaged ({error}); nothing of it was "
             "imported: get it again"
@@ -46,7 +47,7 @@ def read(source: SourceFile, hints: Hints, stream: int, on_read: OnRead = no_pro
     first = _first(rows, source)
     if isinstance(first, dict):
         return numbered(stream, _ccxt_rows(rows, first, source, hints))
-    if len(first) >= 7 and first[3] in {"buy", "sell"}:
+    if len(first) >= 7 and first[3] in ("buy", "sell"):
         make, places = trade_rows(source.path, hints, _FREQTRADE_TRADE), _FREQTRADE_TRADE
     else:
         make, places = candle_rows(source.path, hints, _CANDLE), _CANDLE
@@ -55,7 +56,10 @@ def read(source: SourceFile, hints: Hints, stream: int, on_read: OnRead = no_pro
 
 def _first(rows: list[msgspec.Raw], source: SourceFile) -> dict[str, Any] | list[Any]:
     for row in rows[:20]:
-        value = msgspec.json.decode(row)
+        try:
+            value = msgspec.json.decode(row)
+        except UNREADABLE:  # its reader refuses it by number
+            continue
         known = isinstance(value, dict) and {"timestamp", "price", "amount"} <= value.keys()
         if known or (isinstance(value, list) and len(value) >= 6):
             found: dict[str, Any] | list[Any] = value
@@ -93,7 +97,7 @@ def _rows(
         try:
             row = _flat(msgspec.json.decode(raw))
             event = make(microseconds(str(row[time_at])), row)
-        except (ValueError, TypeError, LookupError) as error:
+        except (*UNREADABLE, ValueError, TypeError, LookupError, OverflowError) as error:
             payload = bytes(raw)[:PAYLOAD_LIMIT]
             reason = str(error) or type(error).__name__
             yield newest, number, Refused(newest, venue, reason, payload)

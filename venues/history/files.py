@@ -3,6 +3,8 @@
 import gzip
 import hashlib
 import io
+import lzma
+import struct
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -18,6 +20,13 @@ Packing = Literal["none", "gzip", "zstd", "zip"]
 OnRead = Callable[[int], None]
 
 CHUNK = 1 << 20
+# So little is unpacked at once by the check that a bomb fills no memory.
+_PIECE = 1 << 10
+# What zipfile raises for damaged archives, those that are encrypted and kinds that it cannot read.
+_ZIP_ERRORS = (
+    zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, RuntimeError, ValueError,
+    LookupError, struct.error,
+)  # fmt: skip
 _MAGIC: tuple[tuple[bytes, Packing], ...] = (
     (b"\x1f\x8b", "gzip"),
     (b"\x28\xb5\x2f\xfd", "zstd"),
@@ -141,7 +150,8 @@ class _Check:
         if self._unpack is None:
             return
         try:
-            self._feed(chunk)
+            for at in range(0, len(chunk), _PIECE):
+                self._feed(chunk[at : at + _PIECE])
         except (zlib.error, zstandard.ZstdError) as error:
             raise self._damaged(str(error)) from None
 
@@ -167,7 +177,7 @@ class _Check:
             with zipfile.ZipFile(self._path) as archive:
                 _only_member(archive, self._path)
                 broken = archive.testzip()
-        except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+        except _ZIP_ERRORS as error:
             raise self._damaged(str(error)) from None
         if broken is not None:
             raise self._damaged(f"{broken} has a wrong checksum")

@@ -63,7 +63,7 @@ def _kline_rows(hints: Hints, places: Places, length: int) -> MakeEvent:
             close=close,
             volume=_amount(row, volume_at, "volume", math.nan),
             notional=_amount(row, notional_at, "notional", None),
-            trade_count=None if count_at is None else int(row[count_at]),
+            trade_count=None if count_at is None else _count(int(row[count_at])),
             taker_buy_volume=_amount(row, taker_at, "taker buy volume", None),
             closed=True,
         )
@@ -78,6 +78,12 @@ def _amount(row: Sequence[Any], at: int | None, name: str, absent: Any) -> Any:
     if amount < 0 or amount == math.inf:
         raise ValueError(f"{name} is {row[at]}")
     return amount
+
+
+def _count(number: int) -> int:
+    if not 0 <= number < 1 << 31:
+        raise ValueError(f"the number of trades is {number}")
+    return number
 
 
 def _coin_margined(places: Places) -> Places:
@@ -144,7 +150,7 @@ def trade_rows(path: Path, hints: Hints, places: Places) -> MakeEvent:
             raise ValueError(f"no trade: price {row[price_at]}, quantity {row[quantity_at]}")
         count = 1
         if first_at is not None and last_at is not None:
-            count = int(row[last_at]) - int(row[first_at]) + 1
+            count = _count(int(row[last_at]) - int(row[first_at]) + 1)
         return Trade(
             venue=venue,
             symbol=symbol,

@@ -20,6 +20,8 @@ from venues.history.times import microseconds
 FEATHER = b"ARROW1"
 FEATHER_OLD = b"FEA1"
 PARQUET = b"PAR1"
+# What pyarrow raises for damaged files; a damaged length asks for more memory than there is.
+_DAMAGED = (pa.ArrowException, OSError, ValueError, MemoryError)
 
 
 def read(source: SourceFile, hints: Hints, stream: int, on_read: OnRead = no_progress) -> Stream:
@@ -33,7 +35,7 @@ def read(source: SourceFile, hints: Hints, stream: int, on_read: OnRead = no_pro
         )
     table, places = layout
     make = (candle_rows if table == "candles" else trade_rows)(source.path, hints, places)
-    batches = _batches(source, on_read)
+    batches = _batches(source.path, source.size, on_read)
     return numbered(stream, _rows(batches, hints.venue, make, places["time"]))
 
 
@@ -45,13 +47,18 @@ def _names(path: Path) -> list[str]:
             return list(pyarrow.parquet.read_schema(path).names)
         with pa.ipc.open_file(path) as reader:
             return list(reader.schema.names)
-    except (pa.ArrowException, OSError) as error:
+    except _DAMAGED as error:
         raise _damaged(path, error) from None
 
 
 def check(path: Path) -> None:
-    """Raise ConfigError for a table file that is cut short: its index is at its end."""
+    """Raise ConfigError for a table file that cannot be read whole, from its index to its rows."""
     _names(path)
+    try:
+        for batch in _batches(path):
+            batch.validate(full=True)
+    except _DAMAGED as error:
+        raise _damaged(path, error) from None
 
 
 def _damaged(path: Path, error: Exception) -> ConfigError:
@@ -61,21 +68,21 @@ def _damaged(path: Path, error: Exception) -> ConfigError:
     )
 
 
-def _batches(source: SourceFile, on_read: OnRead) -> Iterator[pa.RecordBatch]:
+def _batches(path: Path, size: int = 0, on_read: OnRead = no_progress) -> Iterator[pa.RecordBatch]:
     """The file's batches; progress is told by the share of its rows, since reads seek."""
-    with source.path.open("rb") as file:
+    with path.open("rb") as file:
         parquet = file.read(4) == PARQUET
     if parquet:
-        with pyarrow.parquet.ParquetFile(source.path) as opened:
+        with pyarrow.parquet.ParquetFile(path) as opened:
             total = max(opened.metadata.num_rows, 1)
             for batch in opened.iter_batches():
                 yield batch
-                on_read(source.size * batch.num_rows // total)
+                on_read(size * batch.num_rows // total)
     else:
-        with pa.ipc.open_file(source.path) as reader:
+        with pa.ipc.open_file(path) as reader:
             for index in range(reader.num_record_batches):
                 yield reader.get_batch(index)
-                on_read(source.size // reader.num_record_batches)
+                on_read(size // reader.num_record_batches)
 
 
 def _rows(
@@ -89,7 +96,7 @@ def _rows(
             number += 1
             try:
                 event = make(_time(row[time_at]), row)
-            except (ValueError, TypeError) as error:
+            except (ValueError, TypeError, OverflowError) as error:
                 payload = repr(row).encode()[:PAYLOAD_LIMIT]
                 yield newest, number, Refused(newest, venue, str(error), payload)
                 continue

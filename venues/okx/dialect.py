@@ -19,7 +19,7 @@ from venues.live.dialect import Control, Limits, Plan, RateLimited, Request, Sub
 from venues.live.endpoints import endpoints
 from venues.live.pages import query_of, with_query
 from venues.live.plans import batches, shares, subscriptions
-from venues.messages import Text, decoder
+from venues.messages import UNREADABLE, Text, decoder
 
 DEEP_BOOKS = 25
 """Books of 400 levels on a connection; OKX asks for fewer than 30."""
@@ -148,7 +148,7 @@ class OkxDialect:
             return Control("pong")
         try:
             head = _head(data)
-        except msgspec.MsgspecError:
+        except UNREADABLE:
             return None
         if not head.event:
             return None
@@ -178,7 +178,7 @@ class OkxDialect:
                 full = CANDLES
             else:
                 return None
-        except msgspec.MsgspecError:
+        except UNREADABLE:
             return None  # the parser says what is wrong with it
         if len(ids) < full or not before or min(ids) <= int(before) + 1:
             return None
@@ -192,7 +192,7 @@ class OkxDialect:
         """Microseconds UTC, to the millisecond; VenueError for another form."""
         try:
             return int(_time(_answer(answer).data[0]).ts) * 1000
-        except (msgspec.MsgspecError, ValueError, IndexError) as error:
+        except (*UNREADABLE, ValueError, IndexError) as error:
             raise VenueError(f"{self.venue}: the time was {answer[:100]!r} ({error})") from None
 
     def book(self, venue_symbol: str) -> None:
@@ -219,7 +219,7 @@ class OkxDialect:
         """OKX answers with a `code`, some with status 200."""
         try:
             said = _answer(answer)
-        except msgspec.MsgspecError:
+        except UNREADABLE:
             return None
         code = str(said.code)
         if code == "0":

@@ -1,14 +1,13 @@
 """OKX's REST answers to events; the request's URL says what an answer is."""
 
 from collections.abc import Callable
-from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 from msgspec import Struct
 
 from schemas.errors import VenueError
 from schemas.events import Event
-from venues.messages import Ignored, Parsed, Text, decoder
+from venues.messages import Ignored, Parsed, Text, asked, decoder, depth_of
 from venues.okx import instruments, stream
 from venues.symbols import Names
 
@@ -38,12 +37,11 @@ def parse(data: bytes, request: str, names: Names, receive_time: int, newest: in
 
     `newest` is the newest event time seen of the venue, 0 for none, for answers without a time.
     """
-    parts = urlsplit(request)
-    query = {key: values[0] for key, values in parse_qs(parts.query).items()}
-    kind = parts.path.partition("/v5/")[2].rstrip("/")
+    path, query = asked(request)
+    kind = path.partition("/v5/")[2].rstrip("/")
     make = _KINDS.get(kind)
     if make is None:
-        return Ignored(kind or parts.path or "unknown request")
+        return Ignored(kind or path or "unknown request")
     answer = _answer(data)
     if str(answer.code) != "0":
         return Ignored(f"error {answer.code} of {kind}")
@@ -72,7 +70,7 @@ def _snapshots(
     events: list[Event] = []
     for row in _books(data):
         size = query.get("sz", "")
-        depth = int(size) if size.isdigit() else max(len(row.bids), len(row.asks))
+        depth = depth_of(size, max(len(row.bids), len(row.asks)))
         events += stream.snapshot(_name(query), row, names, receive_time, depth)
     return events
 

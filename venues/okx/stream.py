@@ -19,6 +19,8 @@ from schemas.events import (
     Trade,
 )
 from venues.messages import (
+    LATEST_MS,
+    Count,
     Millis,
     Number,
     Signed,
@@ -59,7 +61,7 @@ class TradeRow(Struct, gc=False):
     sz: Number
     side: str
     ts: Millis
-    count: int = 1
+    count: Count = 1
 
 
 class TickerRow(Struct, gc=False):
@@ -262,6 +264,8 @@ def candles(
         if len(values) < 6 or None in values[:6]:
             raise VenueError(f"a candle of {name} was {row!r}")
         start, first, high, low, last, size = (value or 0.0 for value in values[:6])
+        if not 0.0 <= start <= LATEST_MS:
+            raise VenueError(f"a candle of {name} begins at {start}")
         in_base = values[6] if len(values) > 6 else None
         confirmed = values[8] == 1.0 if len(values) > 8 else False
         derivative = listing.contract_size != 0.0

@@ -6,6 +6,7 @@ import msgspec
 from msgspec import Struct
 
 from schemas.errors import ConfigError
+from venues.messages import UNREADABLE
 from venues.simulator.server.channel import Channel, Kind
 
 if TYPE_CHECKING:
@@ -132,7 +133,7 @@ def parse(data: bytes | dict[str, Any]) -> Fault:
         if fields["fault"] not in get_args(FaultKind):
             raise ConfigError(f"fault was {name!r}; known are {', '.join(get_args(FaultKind))}")
         fault = msgspec.convert(fields, Fault)
-    except msgspec.MsgspecError as error:
+    except UNREADABLE as error:
         raise ConfigError(f"the fault cannot be read: {error}") from None
     if fault.seconds < 0 or fault.delay_s < 0 or fault.at < 0 or fault.count < 1:
         raise ConfigError("seconds, delay_s and at must not be negative, count at least 1")
