@@ -28,6 +28,9 @@ test-slow: install ## Run the long tests too.
 torture: install ## Kill, stop, cut and fill at random instants; then all must be as if undisturbed. SHORT=1: 5 minutes.
 	@$(RUN) python -m tests.torture $(if $(SHORT),--seconds 60,--seconds 150 --every 0.9 --plans 100 --kills 1000 --measure 3 --out torture.jsonl) $(ARGS)
 
+fuzz: install ## Feed a million bad bytes to all that reads from outside (docs/fuzzing.md). ARGS="--seed 2".
+	@$(RUN) python -m tests.fuzz $(ARGS)
+
 check: install ## Formatting, lint, types, import rules, schemas.
 	$(RUN) ruff format --check .
 	$(RUN) ruff check .

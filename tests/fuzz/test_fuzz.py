@@ -1,0 +1,57 @@
+"""The short form of the fuzzing, with a seed of its own; `make fuzz` is the long one."""
+
+from pathlib import Path
+
+from tests.fuzz.child import case_at, failure, minimal
+from tests.fuzz.control_targets import ControlTarget
+from tests.fuzz.mutation import Case
+from tests.fuzz.runner import fuzz
+from tests.fuzz.target import Plain
+
+CASES = 20_000
+
+
+def test_no_case_crashes_or_hangs(tmp_path: Path) -> None:
+    reports = list(fuzz(CASES, 7, tmp_path, checked=False))
+    assert {report["target"]: report["findings"] for report in reports} == {
+        report["target"]: {} for report in reports
+    }
+    assert sum(report["cases"] for report in reports) > CASES - 20
+
+
+def test_the_same_number_is_the_same_case() -> None:
+    target = ControlTarget()
+    seeds = target.seeds()
+    made = [case_at(target, seeds, 1, number) for number in range(50)]
+    assert made == [case_at(target, seeds, 1, number) for number in range(50)]
+    assert len(set(made)) > 40
+
+
+class _Planted(Plain):
+    """Cannot take a letter after another was seen."""
+
+    name, block = "planted", 8
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def seeds(self) -> list[Case]:
+        return [Case(b"", b"0000")]
+
+    def reset(self) -> None:
+        self._seen = False
+
+    def run(self, case: Case) -> None:
+        if self._seen and b"X" in case.body:
+            raise KeyError(case.body)
+        self._seen = self._seen or b"Y" in case.body
+
+
+def test_planted_fault_is_found_and_made_small() -> None:
+    target = _Planted()
+    cases = [Case(b"", body) for body in (b"00", b"0Y0", b"00", b"1", b"000X00")]
+    results = [failure(target, case) for case in cases]
+    assert [found is not None for found in results] == [False, False, False, False, True]
+    place = results[-1][0] if results[-1] else ""
+    assert place.startswith("KeyError in ")
+    assert [case.body for case in minimal(target, cases, place)] == [b"0Y0", b"X"]
