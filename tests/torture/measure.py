@@ -136,22 +136,33 @@ class Clock:
     def measure(self, fault: Fault) -> float:
         """Deal a fault; seconds from its end until an event of after it is through everywhere."""
         stage = self._stage
-        begun, ends = time.monotonic(), stage.ends()
+        self._rest()
+        busy, ends = self._busy(), self._ends()
+        begun = time.monotonic()
         lasted = fault.blow(stage)
         if lasted:
-            ends = stage.ends() if _is_up(stage) else ends
-        wanted = {partition: ends[partition] for partition in self._busy()}
+            ends = self._ends()
+        wanted = {partition: ends[partition] for partition in busy}
         passed = getattr(self, f"_{fault.until}")
         stage.until(lambda: _quietly(lambda: passed(wanted)), f"after {fault.name}")
-        took = time.monotonic() - begun - lasted
-        self._rest()
-        return took
+        return time.monotonic() - begun - lasted
 
     def _busy(self) -> list[int]:
         """The partitions on which something is derived."""
         if not hasattr(self, "_partitions"):
             self._partitions = list(self._origins())
         return self._partitions
+
+    def _ends(self) -> Ends:
+        """The tape's ends, once Kafka tells: just started, it says that it does not know."""
+        found: Ends = {}
+
+        def look() -> bool:
+            found.update(self._stage.ends())
+            return True
+
+        self._stage.until(lambda: _quietly(look), "ends")
+        return found
 
     def _rest(self) -> None:
         """Everything is as before."""
@@ -191,10 +202,6 @@ class Clock:
                 ).fetchall()
             )
         return all(int(found[partition]) > end for partition, end in wanted.items())
-
-
-def _is_up(stage: Stage) -> bool:
-    return all(server.is_running for server in stage.cluster.servers.values())
 
 
 def _quietly(condition: Callable[[], bool]) -> bool:
