@@ -81,7 +81,7 @@ def verified(archive: Archive, topic: str, partition: int) -> Verified:
         found = msgspec.json.decode(archive.store.read(path), type=Verified)
     except FileNotFoundError:
         return Verified()
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise StoreError(f"{path} of the archive cannot be read: {error}; remove it") from None
     return found if found.version == VERSION else Verified()
 

@@ -68,7 +68,7 @@ def parse(path: str, data: bytes) -> Segment:
     """A manifest from its file; StoreError when one byte is not as it was written."""
     try:
         segment = msgspec.json.decode(data, type=Segment)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise StoreError(f"{path} is no manifest of the archive: {error}") from None
     if segment.version != VERSION:
         raise StoreError(

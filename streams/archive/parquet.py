@@ -30,7 +30,7 @@ _DICTIONARIES = ["key", "schema_id", "record", "venue"]
 _ENCODINGS = {
     "offset": "DELTA_BINARY_PACKED",
     "timestamp": "DELTA_BINARY_PACKED",
-    "value": "DELTA_LENGTH_BYTE_ARRAY",
+    "value": "PLAIN",
     "event_time": "DELTA_BINARY_PACKED",
     "receive_time": "DELTA_BINARY_PACKED",
 }
@@ -129,7 +129,7 @@ def keys(path: str, data: bytes) -> set[bytes]:
 
 def _table(path: str, data: bytes, columns: list[str]) -> Any:
     try:
-        return pq.read_table(pa.BufferReader(data), columns=columns, use_threads=False)
+        return pq.ParquetFile(pa.BufferReader(data)).read(columns, use_threads=False)
     except (pa.ArrowException, OSError, KeyError) as error:
         raise StoreError(f"{path} is no file of the archive: {error}") from None
 

@@ -15,9 +15,9 @@ from sinks.store import connect
 from sinks.verify import Verification
 from streams.archive.config import ArchiveConfig
 from streams.archive.reader import Archive
+from tests.conftest import Stack
 from tests.sinks.archive.archives import Told
 from tests.sinks.tapes import PARTITIONS, Market, make_tape, running, until
-from tests.conftest import Stack
 
 _TOPICS = ("tape", "reference")
 
