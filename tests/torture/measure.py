@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import psycopg
 
 from streams import recovery
+from streams.partition import partition_of
 from tests.torture.stage import Stage
 
 _POLL_S = 0.05
@@ -148,10 +149,9 @@ class Clock:
         return time.monotonic() - begun - lasted
 
     def _busy(self) -> list[int]:
-        """The partitions on which something is derived."""
-        if not hasattr(self, "_partitions"):
-            self._partitions = list(self._origins())
-        return self._partitions
+        """The partitions of the symbols: on others something is derived only now and then."""
+        plan = self._stage.plan
+        return sorted({partition_of(symbol.encode(), plan.partitions) for symbol in plan.symbols})
 
     def _ends(self) -> Ends:
         """The tape's ends, once Kafka tells: just started, it says that it does not know."""
