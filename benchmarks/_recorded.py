@@ -15,7 +15,7 @@ from streams.config import WorkerConfig
 from streams.telemetry import Metrics
 from streams.worker import Parts, Worker
 
-_COPIES = 4
+_COPIES = 3
 _LOOK_S = 0.1
 
 
@@ -47,13 +47,17 @@ async def _process(tape: BenchTape) -> None:
     await watching
 
 
-def seconds(tape: BenchTape, side: str, archive: str = "") -> float:
-    """Seconds of one side (`replay` or `consume`) in a process of its own on one core."""
+def rates(tape: BenchTape, side: str, archive: str = "") -> tuple[float, float]:
+    """Tape events a second of one side (`replay` or `consume`), in a process on one core.
+
+    By the clock, and by the processor's time: the latter says more on a busy machine.
+    """
     command = [sys.executable, "-m", "benchmarks._replaying", "--side", side, "--tape", tape.name]
     command += ["--bootstrap", tape.kafka.bootstrap, "--registry", tape.registry_url]
     command += ["--archive", archive, "--core", str(max(os.sched_getaffinity(0)))]
     done = subprocess.run(command, check=False, capture_output=True, text=True)
-    return float(last_json(done, side)["seconds"])
+    found, events = last_json(done, side), tape.events()
+    return events / float(found["seconds"]), events / float(found["cpu"])
 
 
 def records(tape: BenchTape, topics: tuple[str, ...]) -> int:

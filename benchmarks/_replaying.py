@@ -4,7 +4,6 @@ import argparse
 import json
 import os
 import time
-from pathlib import Path
 
 from confluent_kafka import Consumer, TopicPartition
 
@@ -21,22 +20,28 @@ from streams.replay import replay
 _AT_ONCE = 10_000
 
 
-def replayed(kafka: KafkaConfig, registry: str, tape: str, archive: str) -> float:
-    """Seconds to derive the tape again and compare it; what Kafka has not comes from `archive`."""
+def replayed(kafka: KafkaConfig, registry: str, tape: str, archive: str) -> tuple[float, float]:
+    """Seconds, and those of the processor, to derive the tape again and compare it.
+
+    What Kafka has not comes from `archive`.
+    """
     ids = Registry(registry).ids(tape)
     history = Archive(ArchiveConfig(url=archive), tape) if archive else None
     # The first replay compiles, or loads what was compiled.
     replay(kafka, ids, tape, 1, history=history)
-    began = time.perf_counter()
+    began, began_cpu = time.perf_counter(), time.process_time()
     report = replay(kafka, ids, tape, 1, history=history)
-    seconds = time.perf_counter() - began
+    seconds, cpu = time.perf_counter() - began, time.process_time() - began_cpu
     if not report.identical or not report.events:
         raise DivergenceError(f"the replay diverged: {report.divergence}")
-    return seconds
+    return seconds, cpu
 
 
-def consumed(kafka: KafkaConfig, tape: str) -> float:
-    """Seconds in which consume() alone reads the same topics, its fetches under way."""
+def consumed(kafka: KafkaConfig, tape: str) -> tuple[float, float]:
+    """Seconds, and those of the processor, in which consume() alone reads the same topics.
+
+    Its fetches are under way when the clock starts.
+    """
     places = {
         catalogue.kafka_name(tape, topic): log.ends(kafka, tape, topic)[0]
         for topic in (catalogue.TAPE, *(topic.name for topic in catalogue.DERIVED))
@@ -48,13 +53,13 @@ def consumed(kafka: KafkaConfig, tape: str) -> float:
     consumer.assign([TopicPartition(name, 0, 0) for name in places])
     left = sum(places.values())
     first = consumer.consume(1, 30.0)
-    began = time.perf_counter()
+    began, began_cpu = time.perf_counter(), time.process_time()
     left -= len(first)
     while left > 0:
         left -= len(consumer.consume(min(_AT_ONCE, left), 1.0))
-    seconds = time.perf_counter() - began
+    seconds, cpu = time.perf_counter() - began, time.process_time() - began_cpu
     consumer.close()
-    return seconds
+    return seconds, cpu
 
 
 def main() -> None:
@@ -68,10 +73,10 @@ def main() -> None:
     os.sched_setaffinity(0, {given.core})
     kafka = KafkaConfig(bootstrap=given.bootstrap)
     if given.side == "consume":
-        seconds = consumed(kafka, given.tape)
+        seconds, cpu = consumed(kafka, given.tape)
     else:
-        seconds = replayed(kafka, given.registry, given.tape, given.archive)
-    print(json.dumps({"seconds": seconds, "file": Path(__file__).name}))
+        seconds, cpu = replayed(kafka, given.registry, given.tape, given.archive)
+    print(json.dumps({"seconds": seconds, "cpu": cpu}))
 
 
 if __name__ == "__main__":

@@ -1,15 +1,16 @@
 """`replay-archive`: a replay whose topics come from Parquet; the peer reads them from Kafka.
 
-Both are `tape replay` in a process on one core; for ours Kafka has deleted all but the last record
-of every topic, and the files are in a local folder.
+Both are `tape replay` in a process on one core, alternately, of two tapes of the same events; of
+ours Kafka has deleted all but the last record of every topic, and the files are in a local folder.
 """
 
+from statistics import median
 from tempfile import TemporaryDirectory
 from threading import Event
 
 from confluent_kafka import TopicPartition
 
-from benchmarks._recorded import recorded, seconds
+from benchmarks._recorded import rates, recorded
 from benchmarks._tapes import BenchTape
 from benchmarks.harness import Result, compare, versions
 from schemas.catalogue import kafka_name
@@ -38,20 +39,28 @@ class _Tally:
 
 
 def run() -> Result:
-    """Measure Kafka, archive, delete from Kafka, measure the archive."""
-    with recorded() as tape, TemporaryDirectory(prefix="tape-archive-") as folder:
-        events = tape.events()
-        peer = [events / seconds(tape, "replay") for _ in range(_RUNS)]
-        tally = _Tally()
+    """Archive one of two tapes, delete it from Kafka, measure both."""
+    ours, peer, tally = [], [], _Tally()
+    with (
+        recorded() as on_kafka,
+        recorded() as archived,
+        TemporaryDirectory(prefix="tape-archive-") as folder,
+    ):
         config = ArchiveConfig(url=folder)
-        Archiver(tape.kafka, tape.ids, config, tape.name, tally).run(Event(), once=True)
-        _delete(tape, config.topics)
-        ours = [events / seconds(tape, "replay", folder) for _ in range(_RUNS)]
+        archiver = Archiver(archived.kafka, archived.ids, config, archived.name, tally)
+        archiver.run(Event(), once=True)
+        _delete(archived, config.topics)
+        for _ in range(_RUNS):
+            ours.append(rates(archived, "replay", folder))
+            peer.append(rates(on_kafka, "replay"))
+        events = archived.events()
     return compare(
-        "replay-archive", "events/s", ours, peer, versions("pyarrow", "confluent-kafka"),
+        "replay-archive", "events/s", [rate for rate, _ in ours], [rate for rate, _ in peer],
+        versions("pyarrow", "confluent-kafka"),
         events=events, archived=tally.records, files=tally.files,
         bytes_a_record=round(tally.bytes / tally.records, 1),
         archived_a_second=round(tally.records / tally.seconds),
+        by_processor_time=[round(median(cpu for _, cpu in side)) for side in (ours, peer)],
     )  # fmt: skip
 
 
