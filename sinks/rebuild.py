@@ -211,9 +211,9 @@ class _Run:
 
     def _finish(self, store: Store) -> None:
         """What is quicker when the rows are there, and what readers' plans are made by."""
-        for name, one in store.stored.items():
+        for one in store.stored.values():
             indexes.complete(self._connection, self._shadow, one.table, one.storage)
-            storage.analyze(self._connection, self._shadow, name)
+            storage.analyze(self._connection, self._shadow, one.table)
 
     def _swap(self, store: Store, states: dict[Position, State]) -> None:
         deadline = time.monotonic() + self._plan.patience_s

@@ -162,12 +162,17 @@ def _timestamp(us: int) -> str:
     return f"(timestamptz 'epoch' + {seconds} * interval '1 second')"
 
 
-def analyze(connection: Connection, schema: str, name: str) -> None:
-    """Gather a table's statistics, chunk by chunk where there are too many to lock at once."""
-    children = _children(connection, schema, name)
-    of = children if len(children) > _MOST_LOCKED else [f'"{schema}"."{name}"']
+def analyze(connection: Connection, schema: str, table: Table) -> None:
+    """Gather statistics of the columns that queries and keys name.
+
+    Chunk by chunk where there are too many to lock at once. The others' come by autovacuum.
+    """
+    children = _children(connection, schema, table.name)
+    of = children if len(children) > _MOST_LOCKED else [f'"{schema}"."{table.name}"']
+    names = dict.fromkeys((*table.id_columns, *table.query_columns, TIME))
+    columns = sql.SQL(", ").join(map(sql.Identifier, names))
     for relation in of:
-        connection.execute(sql.SQL("ANALYZE {}").format(sql.SQL(relation)))
+        connection.execute(sql.SQL("ANALYZE {} ({})").format(sql.SQL(relation), columns))
 
 
 def _children(connection: Connection, schema: str, name: str) -> list[str]:
