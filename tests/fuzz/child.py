@@ -54,8 +54,10 @@ def failure(target: Target, case: Case) -> tuple[str, str] | None:
     return ("slow", f"{spent:.1f} s of CPU") if spent > SLOW_S else None
 
 
-def run(target: Target, seed: int, begin: int, end: int, status: mmap.mmap) -> dict[str, Any]:
-    """Run cases; what was found, by place."""
+def run(
+    target: Target, seed: int, begin: int, end: int, status: mmap.mmap | bytearray
+) -> dict[str, Any]:
+    """Run cases, the number of the present one in `status`; what was found, by place."""
     seeds = target.seeds()
     for case in seeds:
         if (found := failure(target, case)) is not None and found[0] != "slow":

@@ -71,7 +71,10 @@ def _child(
     command = [sys.executable, "-m", "tests.fuzz.child", name, str(seed), str(begin), str(end)]
     with (folder / f"{name}.out").open("w+") as out, (folder / f"{name}.err").open("w+") as err:
         process = subprocess.Popen([*command, str(folder)], stdout=out, stderr=err, env=environment)
-        _watch(process, status)
+        try:
+            _watch(process, status)
+        finally:
+            process.kill()
         out.seek(0)
         err.seek(0)
         lines, errors = out.read().splitlines(), err.read()

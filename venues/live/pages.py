@@ -1,14 +1,15 @@
 """Requests for the next page: the same URL with other parameters."""
 
 from dataclasses import replace
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from urllib.parse import urlencode, urlsplit, urlunsplit
 
 from venues.live.dialect import Request
+from venues.messages import asked
 
 
 def query_of(request: Request) -> dict[str, str]:
-    """A request's parameters."""
-    return dict(parse_qsl(urlsplit(request.url).query))
+    """A request's parameters; VenueError when its URL is none."""
+    return asked(request.url)[1]
 
 
 def with_query(request: Request, **changes: str | int | None) -> Request:
