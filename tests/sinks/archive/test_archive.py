@@ -146,3 +146,19 @@ def test_records_without_key_frame_or_sensible_time_are_archived_too(archived: A
     assert found == plain(log.read(tape.kafka, tape.name, "tape", 0, end - 6, None))
     assert [(key, value) for _, key, value, _ in found] == [*odd, (b"", b"no key")]
     assert {path.name for path in archived.folder.iterdir()} == {tape.name}
+
+
+def test_what_is_deleted_while_it_is_read_comes_from_the_archive(
+    archived: Archived, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archived.write()
+    tape = archived.tape
+    end = tape.ends()[0]
+    wanted = plain(log.read(tape.kafka, tape.name, "tape", 0, 0, None))
+    # A fetch brings one batch, not all there is.
+    monkeypatch.setattr("streams.partition_fetch._FETCH_BYTES", 1)
+    portions = log.read(tape.kafka, tape.name, "tape", 0, 0, None, archived.open())
+    found = plain(iter([next(portions)]))
+    assert len(found) < end - 5
+    delete_before(tape, "tape", 0, end - 5)
+    assert found + plain(portions) == wanted
