@@ -22,6 +22,7 @@ from streams import log
 from streams.config import KafkaConfig
 from streams.history import History
 from streams.kafka import client_config, connect
+from streams.records import Records
 
 _MOST_AT_ONCE = 20_000
 _POLL_S = 0.2
@@ -75,7 +76,7 @@ class TopicReader:
     def __init__(self, kafka: KafkaConfig, tape: str, history: History | None = None) -> None:
         # A consumer would only say that time ran out; this says why.
         self._admin = connect(kafka)
-        self._tape, self._history = tape, history
+        self._kafka, self._tape, self._history = kafka, tape, history
         self._consumer = Consumer(
             client_config(kafka)
             | {
@@ -130,10 +131,17 @@ class TopicReader:
             return
         low, _ = self._on_broker(topic, partition)
         for records in self._history.read(topic, partition, begin, min(low, end)):
-            yield Fetched(
-                topic, partition, records.buffer, records.value_starts, records.value_ends,
-                records.offsets, records.timestamps_ms,
-            )  # fmt: skip
+            yield _of(topic, partition, records)
+
+    def bulk(self, topic: str, partition: int, begin: int, end: int) -> "Iterator[Fetched]":
+        """The broker's records from `begin` up to `end`, without an object for each of them.
+
+        It connects anew, so it is for many.
+        """
+        for records in log.read(self._kafka, self._tape, topic, partition, begin, end):
+            for first in range(0, len(records), _MOST_AT_ONCE):
+                part = records.part(first, min(first + _MOST_AT_ONCE, len(records)))
+                yield _of(topic, partition, part)
 
     def _on_broker(self, topic: str, partition: int, timeout_s: float = 10.0) -> tuple[int, int]:
         at = TopicPartition(kafka_name(self._tape, topic), partition)
@@ -197,6 +205,13 @@ class TopicReader:
         )
 
 
+def _of(topic: str, partition: int, records: Records) -> Fetched:
+    return Fetched(
+        topic, partition, records.buffer, records.value_starts, records.value_ends,
+        records.offsets, records.timestamps_ms,
+    )  # fmt: skip
+
+
 def read_until(
     reader: TopicReader,
     begins: Mapping[Position, int],
@@ -223,6 +238,10 @@ def fetches_until(
         for old in reader.archived(*at, begin, ends[at]):
             todo[at] = int(old.offsets[-1]) + 1
             yield [old]
+        if ends[at] - todo[at] >= _MOST_AT_ONCE:
+            for many in reader.bulk(*at, todo[at], ends[at]):
+                yield [many]
+            todo[at] = ends[at]
     todo = {at: begin for at, begin in todo.items() if begin < ends[at]}
     reader.assign(todo)
     idle_s = 0.0
