@@ -21,6 +21,7 @@ SLOW_S = 2.0
 _MEMORY = 4 << 30
 # Findings of one place that are written down; further ones are counted.
 _OF_ONE_PLACE = 2
+_WARM = 32
 
 
 def case_at(target: Target, seeds: Sequence[Case], seed: int, number: int) -> Case:
@@ -62,6 +63,9 @@ def run(
     for case in seeds:
         if (found := failure(target, case)) is not None and found[0] != "slow":
             raise AssertionError(f"a sample of {target.name} as it is: {found[1]}")
+    # Kernels are compiled by then, which is not a hang.
+    for number in range(-_WARM, 0):
+        failure(target, case_at(target, seeds, seed, number))
     target.reset()
     findings: dict[str, dict[str, Any]] = {}
     began = time.monotonic()

@@ -57,6 +57,8 @@ def check(path: Path) -> None:
     try:
         for batch in _batches(path):
             batch.validate(full=True)
+            for column in batch.columns:
+                _values(column[:1])
     except _DAMAGED as error:
         raise _damaged(path, error) from None
 
@@ -116,7 +118,7 @@ class _Microseconds(int):
 
 def _values(column: pa.Array) -> Sequence[Any]:
     if pa.types.is_timestamp(column.type):
-        whole = column.cast(pa.timestamp("us", column.type.tz), safe=False).cast(pa.int64())
+        whole = column.cast(pa.timestamp("us", "UTC"), safe=False).cast(pa.int64())
         return [None if value is None else _Microseconds(value) for value in whole.to_pylist()]
     if pa.types.is_date(column.type):
         return _values(column.cast(pa.timestamp("us", "UTC")))
