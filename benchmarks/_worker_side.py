@@ -18,6 +18,7 @@ from schemas.registry import Registry
 from streams import log, worker
 from streams.config import KafkaConfig, WorkerConfig
 from streams.derivation import Derivation, Tools
+from streams.records import Records
 from streams.snapshots import Place, Snapshot, SnapshotWriter
 from streams.telemetry import Metrics
 from streams.worker import Parts, Worker
@@ -28,14 +29,31 @@ _MB = 1 << 20
 
 
 class _TimedDerivation(Derivation):
-    """Notes how long a partition takes to be restored."""
+    """Notes how long a partition takes to be restored, and memory at each hour of its events."""
 
     seconds: list[float] = []  # noqa: RUF012  # of the whole process
+    first_us = 0
+    rss_by_hour: dict[int, float] = {}  # noqa: RUF012  # of the whole process
 
     def __init__(self, tools: Tools, partition: int) -> None:
         began = time.perf_counter()
         super().__init__(tools, partition)
         self.seconds.append(time.perf_counter() - began)
+
+    def process(self, records: Records, end: int) -> None:
+        super().process(records, end)
+        if len(records) > 1:
+            # Not the newest time: the tape's first event is a Configured of today.
+            now_us = int(records.timestamps_ms[-1]) * 1000
+            _TimedDerivation.first_us = self.first_us or now_us
+            hour = (now_us - self.first_us) // _HOUR_US
+            if hour not in self.rss_by_hour:
+                self.rss_by_hour[hour] = _rss_mb()
+
+
+def _rss_mb() -> float:
+    """Resident memory now, MiB."""
+    return round(int(psutil.Process().memory_info().rss) / _MB, 1)
 
 
 class _TimedWriter(SnapshotWriter):
@@ -65,11 +83,8 @@ class _Watch:
 
     def __init__(self, made: Worker, ends: dict[int, int]) -> None:
         self._worker, self._ends = made, ends
-        self._process = psutil.Process()
         self._began = time.perf_counter()
         self.recovered_s = self.derived_s = 0.0
-        self.rss_by_hour: dict[int, float] = {}
-        self._first_us = 0
 
     async def run(self) -> None:
         """Look until the ends, then let the worker end."""
@@ -79,18 +94,10 @@ class _Watch:
         self.derived_s = time.perf_counter() - self._began
         self._worker.stop()
 
-    def rss_mb(self) -> float:
-        """Resident memory now, MiB."""
-        return round(int(self._process.memory_info().rss) / _MB, 1)
-
     def _looked(self) -> bool:
         positions = self._worker.positions
         if positions.keys() == self._ends.keys() and not self.recovered_s:
             self.recovered_s = time.perf_counter() - self._began
-        newest = max((d.event_time for d in self._worker._owned.values()), default=0)
-        if newest:
-            self._first_us = self._first_us or newest
-            self.rss_by_hour.setdefault((newest - self._first_us) // _HOUR_US, self.rss_mb())
         return bool(self.recovered_s) and all(
             positions.get(partition, 0) >= end for partition, end in self._ends.items()
         )
@@ -100,7 +107,7 @@ async def measure(made: Worker, ends: dict[int, int]) -> dict[str, Any]:
     """Run the worker to these ends; its costs."""
     watch = _Watch(made, ends)
     watching = asyncio.create_task(watch.run())
-    before = watch.rss_mb()
+    before = _rss_mb()
     await made.run()
     await watching
     last = _TimedWriter.notes[-len(ends) :]
@@ -110,8 +117,8 @@ async def measure(made: Worker, ends: dict[int, int]) -> dict[str, Any]:
         "restore_s": round(sum(_TimedDerivation.seconds), 2),
         "derived_s": round(watch.derived_s, 2),
         "rss_before_mb": before,
-        "rss_mb": watch.rss_mb(),
-        "rss_by_hour_mb": list(watch.rss_by_hour.values()),
+        "rss_mb": _rss_mb(),
+        "rss_by_hour_mb": _TimedDerivation.rss_by_hour,
         "snapshots": len(_TimedWriter.notes),
         "snapshot_longest_s": round(max((s for s, _ in _TimedWriter.notes), default=0.0), 3),
         "last_snapshots_s": round(sum(s for s, _ in last), 3),
@@ -125,6 +132,7 @@ def main() -> None:
     for name in ("tape", "bootstrap", "registry", "processors"):
         parser.add_argument(f"--{name}", required=True)
     parser.add_argument("--snapshot-interval-s", type=float, default=5.0)
+    parser.add_argument("--max-batch", type=int, default=WorkerConfig().max_batch)
     given = parser.parse_args()
     kafka = KafkaConfig(bootstrap=given.bootstrap)
     worker.Derivation = _TimedDerivation  # type: ignore[attr-defined]  # to be measured
@@ -134,7 +142,7 @@ def main() -> None:
             kafka,
             Registry(given.registry),
             given.tape,
-            WorkerConfig(snapshot_interval_s=given.snapshot_interval_s),
+            WorkerConfig(snapshot_interval_s=given.snapshot_interval_s, max_batch=given.max_batch),
             ProcessorsConfig.model_validate_json(given.processors),
             Metrics("bench", given.tape),
         )

@@ -81,12 +81,12 @@ def worker(symbols: int) -> dict[str, Any]:
         return {"first": worker_side(tape), "again": worker_side(tape)}
 
 
-def worker_side(tape: BenchTape, interval_s: float = 5.0) -> dict[str, Any]:
+def worker_side(tape: BenchTape, *options: str) -> dict[str, Any]:
     """A worker over a tape in a process of its own, to the tape's end."""
     command = [sys.executable, "-m", "benchmarks._worker_side", "--tape", tape.name]
     command += ["--bootstrap", tape.kafka.bootstrap, "--registry", tape.registry_url]
     command += ["--processors", tape.processors.canonical_json()]
-    command += ["--snapshot-interval-s", str(interval_s)]
+    command += options
     done = subprocess.run(command, check=False, capture_output=True, text=True)
     return last_json(done, "the worker")
 
