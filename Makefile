@@ -22,8 +22,8 @@ demo: install ## See all of it: Kafka, PostgreSQL, workers, sinks, replay and pr
 test: install ## Run the tests on a real Kafka, registry and PostgreSQL, started as child processes.
 	@$(RUN) pytest -n 2 --dist loadfile -m "not slow" $(ARGS)
 
-test-slow: install ## Run the long tests too.
-	@$(RUN) pytest $(ARGS)
+test-slow: install ## Run the long tests, which `make test` leaves out.
+	@$(RUN) pytest -m slow $(ARGS)
 
 torture: install ## Kill, stop, cut and fill at random instants; then all must be as if undisturbed. SHORT=1: 5 minutes.
 	@$(RUN) python -m tests.torture $(if $(SHORT),--seconds 60,--seconds 150 --every 0.9 --plans 100 --kills 1000 --measure 3 --out torture.jsonl) $(ARGS)

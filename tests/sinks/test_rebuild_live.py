@@ -161,6 +161,7 @@ def fed(tape: Tape) -> Iterator[None]:
         thread.join()
 
 
+@pytest.mark.slow
 def test_no_query_fails_or_sees_less_while_tables_are_rebuilt_and_swapped(
     filled: Tape, config: DatabaseConfig
 ) -> None:

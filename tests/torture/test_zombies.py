@@ -36,6 +36,8 @@ from tests.torture.servers import FarKafka, Server
 PRODUCER = b"confluent-kafka"
 """What the derived events go through; the consumer and its heartbeats are aiokafka's."""
 
+pytestmark = pytest.mark.slow
+
 
 @dataclass(frozen=True)
 class Kafka:

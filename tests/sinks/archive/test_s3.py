@@ -16,6 +16,8 @@ from streams.archive.store import FileStore
 from tests.sinks.archive.archives import Archived, plain
 
 pytest.importorskip("s3fs", reason="the extra `archive` is not installed")
+# Its server is fetched while it runs.
+pytestmark = pytest.mark.slow
 _START_S = 90.0
 
 
