@@ -68,6 +68,7 @@ def test_clean_capture_raises_nothing(names: tuple[str, ...]) -> None:
     assert quality(capture(*names)) == []
 
 
+@pytest.mark.slow
 def test_clean_market_model_raises_nothing() -> None:
     assert quality(modelled()) == []
 

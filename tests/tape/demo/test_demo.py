@@ -57,7 +57,7 @@ def test_demo_proves_a_session_of_the_simulated_venues(stack: Stack, tmp_path: P
 
 
 def test_the_proofs_hold_in_a_storm(stack: Stack, tmp_path: Path) -> None:
-    result = _demo(stack, tmp_path, "--seconds", "40", "--rate", "500", "--weather", "storm")
+    result = _demo(stack, tmp_path, "--seconds", "25", "--rate", "500", "--weather", "storm")
     assert result["proved"] is True
     assert result["weather"], "no fault came"
     assert result["collected"]["published"] > 0  # type: ignore[index]
