@@ -6,7 +6,7 @@ The rules are in docs/processors.md.
 import numpy as np
 
 from processors import bar_kernel as kernel
-from processors.cells import Cells, pack_symbol, unpack_symbol
+from processors.cells import Cells, pack_symbol
 from processors.config import INTERVAL_US, BarsConfig, ProcessorsConfig
 from processors.emitted import emitted_table, one_nan
 from processors.instruments import Instruments
@@ -120,27 +120,17 @@ class Bars:
 
     def snapshot(self, symbol: str) -> bytes:
         """The open bars of a symbol."""
-        return pack_symbol(_LAYOUT, self._instruments, self._known(symbol), self._cells.pack)
+        known = self._cells.known(self._instruments, symbol)
+        return pack_symbol(_LAYOUT, self._instruments, known, self._cells.pack)
 
     def restore(self, symbol: str, state: bytes) -> None:
         """Take over the open bars of a symbol."""
-        for venue, body in unpack_symbol(self.name, symbol, _LAYOUT, state):
-            instrument = self._instruments.add(venue, symbol.encode())
-            self._cells.fit(instrument + 1)
-            self._cells.unpack(instrument, body)
+        self._cells.restore(self._instruments, self.name, symbol, _LAYOUT, state)
 
     def forget(self, symbol: str) -> None:
         """Drop the open bars of a symbol."""
-        for instrument in self._known(symbol):
-            self._cells.reset(instrument)
+        self._cells.forget(self._instruments, symbol)
 
     def counts(self) -> dict[str, int]:
         """Trades and klines used and left out; a late trade counts once for each interval."""
         return self._cells.counts()
-
-    def _known(self, symbol: str) -> list[int]:
-        return [
-            i
-            for i in self._instruments.of_symbol(symbol)
-            if i < len(self._cells.dirty) and not self._cells.is_blank(i)
-        ]

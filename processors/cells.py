@@ -63,6 +63,25 @@ class Cells:
         names = instruments.symbol_names
         return {names[symbol] for symbol in set(instruments.symbols[found].tolist())}
 
+    def known(self, instruments: Instruments, symbol: str) -> list[int]:
+        """A symbol's instruments to which something has happened."""
+        found = instruments.of_symbol(symbol)
+        return [i for i in found if i < len(self.dirty) and not self.is_blank(i)]
+
+    def restore(
+        self, instruments: Instruments, stage: str, symbol: str, layout: int, state: bytes
+    ) -> None:
+        """Take over a symbol's rows as `pack_symbol` gave them; SchemaError for another layout."""
+        for venue, body in unpack_symbol(stage, symbol, layout, state):
+            instrument = instruments.add(venue, symbol.encode())
+            self.fit(instrument + 1)
+            self.unpack(instrument, body)
+
+    def forget(self, instruments: Instruments, symbol: str) -> None:
+        """Put a symbol back to its start; its totals stay."""
+        for instrument in self.known(instruments, symbol):
+            self.reset(instrument)
+
     @property
     def packed_size(self) -> int:
         """Bytes that `pack` gives."""

@@ -11,7 +11,7 @@ import numpy as np
 from processors import quality_clock as clock
 from processors import quality_conditions as q
 from processors import quality_kernel as kernel
-from processors.cells import Cells, pack_symbol, unpack_symbol
+from processors.cells import Cells, pack_symbol
 from processors.config import ProcessorsConfig
 from processors.emitted import emitted_table, one_nan
 from processors.instruments import Instruments
@@ -186,7 +186,7 @@ class Quality:
 
     def snapshot(self, symbol: str) -> bytes:
         """The conditions of a symbol."""
-        found = self._known(symbol)
+        found = self._cells.known(self._instruments, symbol)
         packed = pack_symbol(_LAYOUT, self._instruments, found, self._cells.pack)
         return self._pack_shared() + packed if symbol == EVERY_SYMBOL else packed
 
@@ -195,26 +195,15 @@ class Quality:
         if symbol == EVERY_SYMBOL:
             self._unpack_shared(state)
             state = state[_SHARED.size :]
-        for venue, body in unpack_symbol(self.name, symbol, _LAYOUT, state):
-            instrument = self._instruments.add(venue, symbol.encode())
-            self._cells.fit(instrument + 1)
-            self._cells.unpack(instrument, body)
+        self._cells.restore(self._instruments, self.name, symbol, _LAYOUT, state)
 
     def forget(self, symbol: str) -> None:
         """Put the conditions of a symbol back to their start."""
-        for instrument in self._known(symbol):
-            self._cells.reset(instrument)
+        self._cells.forget(self._instruments, symbol)
 
     def counts(self) -> dict[str, int]:
         """Conditions raised, by kind."""
         return self._cells.counts()
-
-    def _known(self, symbol: str) -> list[int]:
-        return [
-            i
-            for i in self._instruments.of_symbol(symbol)
-            if i < len(self._cells.dirty) and not self._cells.is_blank(i)
-        ]
 
     def _pack_shared(self) -> bytes:
         return _SHARED.pack(_LAYOUT, *self._shared.tolist())

@@ -5,6 +5,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from processors import quality_conditions as q
+from processors.median_kernel import median
 
 Integers = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -25,22 +26,6 @@ _USUAL_S = 60.0
 _UNUSUAL_S = 3600.0
 _SLOW_S = 10.0
 _BPS = 1e4
-
-
-@numba.njit(cache=True, nogil=True)
-def _median(values: Floats, count: int) -> float:
-    """Sorts the first `count` values."""
-    for j in range(1, count):
-        value = values[j]
-        k = j
-        while k > 0 and values[k - 1] > value:
-            values[k] = values[k - 1]
-            k -= 1
-        values[k] = value
-    half = count // 2
-    if count % 2:
-        return float(values[half])
-    return float((values[half - 1] + values[half]) / 2.0)
 
 
 @numba.njit(cache=True, nogil=True)
@@ -92,7 +77,7 @@ def _compare(
             scratch[good] = mid
             good += 1
             moved_most = max(moved_most, abs(mid / floats[own, q.SLOW_MID] - 1.0))
-    middle = _median(scratch, good) if good else np.nan
+    middle = median(scratch, good) if good else np.nan
     for at in range(begin, end):
         own = order[at]
         state, values = integers[own], floats[own]

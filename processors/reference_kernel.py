@@ -5,6 +5,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from processors.codes import BOOK_DELTA, BOOK_SNAPSHOT, CLOCK, FEED_STATUS, QUOTE
+from processors.median_kernel import median
 from processors.signatures import (
     FLAGS,
     FLOAT_ROWS,
@@ -34,22 +35,6 @@ OUT_COLUMNS = 7
 OUT_PRICE, OUT_DISPERSION = range(2)
 # Fill levels, and how many exclusions have taken effect.
 USED_OUT, USED_ITEMS, USED_EXCLUDED, USED_CHANGES = range(4)
-
-
-@numba.njit(cache=True, nogil=True)
-def _median(values: Floats, count: int) -> float:
-    """Sorts the first `count` values."""
-    for j in range(1, count):
-        value = values[j]
-        k = j
-        while k > 0 and values[k - 1] > value:
-            values[k] = values[k - 1]
-            k -= 1
-        values[k] = value
-    half = count // 2
-    if count % 2:
-        return float(values[half])
-    return float((values[half - 1] + values[half]) / 2.0)
 
 
 @numba.njit(
@@ -135,7 +120,7 @@ def advance(
                 scratch[count] = mid
                 count += 1
             if count:
-                price = _median(scratch, count)
+                price = median(scratch, count)
                 row = used[USED_OUT]
                 out[row, OUT_EVENT] = i
                 out[row, OUT_SEQ] = seq
