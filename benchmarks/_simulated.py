@@ -1,6 +1,7 @@
 """A simulator in a process of its own, for the figures of collecting."""
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -11,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from benchmarks._tapes import BenchTape
 from schemas.errors import StoreError
 from tape.demo.children import free_port
 
@@ -31,6 +33,19 @@ def simulator(arguments: list[str], folder: Path) -> Iterator[str]:
         finally:
             process.terminate()
             process.wait(30)
+
+
+def collector_environment(tape: BenchTape, folder: Path, **settings: str) -> dict[str, str]:
+    """The environment of a `tape collect` onto this tape; `settings`: of the collector."""
+    return {
+        **os.environ,
+        "TAPE_KAFKA__BOOTSTRAP": tape.kafka.bootstrap,
+        "TAPE_REGISTRY__URL": tape.registry_url,
+        "TAPE_TAPE": tape.name,
+        "TAPE_PARTITIONS": str(tape.partitions),
+        "TAPE_COLLECTOR__SPOOL__FOLDER": str(folder / "spool"),
+        **{f"TAPE_COLLECTOR__{name}": value for name, value in settings.items()},
+    }
 
 
 def asked(address: str, path: str = "/control") -> Any:

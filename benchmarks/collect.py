@@ -17,7 +17,7 @@ from tempfile import TemporaryDirectory
 
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from benchmarks._simulated import simulator
+from benchmarks._simulated import collector_environment, simulator
 from benchmarks._tapes import BenchTape, bench_tape
 from benchmarks.harness import Result, compare, isolated_command, versions
 from processors.config import ProcessorsConfig
@@ -68,15 +68,7 @@ def _side(side: Callable[[BenchTape, str, Path], float], number: int, speed: lis
 
 
 def _ours(tape: BenchTape, address: str, folder: Path) -> float:
-    environment = {
-        **os.environ,
-        "TAPE_KAFKA__BOOTSTRAP": tape.kafka.bootstrap,
-        "TAPE_REGISTRY__URL": tape.registry_url,
-        "TAPE_TAPE": tape.name,
-        "TAPE_PARTITIONS": str(tape.partitions),
-        "TAPE_COLLECTOR__CHANNELS": _CHANNELS,
-        "TAPE_COLLECTOR__SPOOL__FOLDER": str(folder / "spool"),
-    }
+    environment = collector_environment(tape, folder, CHANNELS=_CHANNELS)
     command = [sys.executable, "-m", "tape", "collect", "--address", address]
     command += ["--venues", "binance-spot", "--symbols", ",".join(_SYMBOLS)]
     with _running(command, environment, folder):

@@ -5,7 +5,6 @@ was written to the socket, a consumer of the tape when it was there. The peer is
 records of the same size, as many, from produce to consume, as in `latency`.
 """
 
-import os
 import subprocess
 import sys
 import time
@@ -15,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks._simulated import simulator
+from benchmarks._simulated import collector_environment, simulator
 from benchmarks._tapes import BenchTape, bench_tape
 from benchmarks.harness import Result, compare, versions
 from benchmarks.latency import Reader, broker
@@ -64,14 +63,7 @@ def _collected(tape: BenchTape, seed: int, folder: Path) -> list[float]:
     prepared = int(_RATE * (_WARM_UP_S + _SECONDS + 15))
     arguments = ["--rate", str(_RATE), "--seed", str(seed), "--ledger", str(ledger)]
     arguments += ["--prepare", str(prepared)]
-    environment = {
-        **os.environ,
-        "TAPE_KAFKA__BOOTSTRAP": tape.kafka.bootstrap,
-        "TAPE_REGISTRY__URL": tape.registry_url,
-        "TAPE_TAPE": tape.name,
-        "TAPE_PARTITIONS": str(tape.partitions),
-        "TAPE_COLLECTOR__SPOOL__FOLDER": str(folder / "spool"),
-    }
+    environment = collector_environment(tape, folder)
     trade_id = tape.ids.id("tape", "Trade")
     writers = tape.ids.writers
 

@@ -7,7 +7,6 @@ first live book whose cause was received after the venue answered again. There i
 stands in its place is the wanted second.
 """
 
-import os
 import subprocess
 import sys
 import time
@@ -17,7 +16,7 @@ from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from benchmarks._simulated import asked, simulator
+from benchmarks._simulated import asked, collector_environment, simulator
 from benchmarks._tapes import BenchTape, bench_tape
 from benchmarks.harness import Result, machine, versions
 from processors.config import ProcessorsConfig
@@ -59,15 +58,7 @@ def _storm(tape: BenchTape, folder: Path) -> list[dict[str, Any]]:
     """Collect half an hour of market; the faults that came."""
     arguments = ["--speed", str(_SPEED), "--rate", str(_RATE), "--seed", str(_SEED)]
     arguments += ["--weather", "storm", "--ledger", str(folder / "ledger.jsonl")]
-    environment = {
-        **os.environ,
-        "TAPE_KAFKA__BOOTSTRAP": tape.kafka.bootstrap,
-        "TAPE_REGISTRY__URL": tape.registry_url,
-        "TAPE_TAPE": tape.name,
-        "TAPE_PARTITIONS": str(tape.partitions),
-        "TAPE_COLLECTOR__SPOOL__FOLDER": str(folder / "spool"),
-        **{f"TAPE_COLLECTOR__{name}": value for name, value in _COLLECTOR.items()},
-    }
+    environment = collector_environment(tape, folder, **_COLLECTOR)
     with simulator(arguments, folder) as address, (folder / "collector.log").open("w") as out:
         begun_us = asked(address)["market_us"]
         command = [sys.executable, "-m", "tape", "collect", "--address", address]

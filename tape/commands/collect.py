@@ -21,20 +21,22 @@ _LINE_S, _LOG_LINE_S = 10.0, 60.0
 # A recording goes on in another file from here on.
 RECORD_MB = 1024
 
+# What `tape record` has too.
+Venues = Annotated[str, typer.Option(help="Venues, e.g. binance-spot,okx-swap (setting `venues`).")]
+Symbols = Annotated[str, typer.Option(help="Canonical symbols, e.g. BTC-USDT (setting `symbols`).")]
+Address = Annotated[
+    str, typer.Option(help="One address for all venues: a simulator's (`tape sim`).")
+]
+Seconds = Annotated[
+    float, typer.Option(help="End after so long; 0: at Ctrl-C or SIGTERM.", min=0.0)
+]
+
 
 def command(
-    venues: Annotated[
-        str, typer.Option(help="Venues, e.g. binance-spot,okx-swap (setting `venues`).")
-    ] = "",
-    symbols: Annotated[
-        str, typer.Option(help="Canonical symbols, e.g. BTC-USDT (setting `symbols`).")
-    ] = "",
-    address: Annotated[
-        str, typer.Option(help="One address for all venues: a simulator's (`tape sim`).")
-    ] = "",
-    seconds: Annotated[
-        float, typer.Option(help="End after so long; 0: at Ctrl-C or SIGTERM.", min=0.0)
-    ] = 0.0,
+    venues: Venues = "",
+    symbols: Symbols = "",
+    address: Address = "",
+    seconds: Seconds = 0.0,
     name: Annotated[
         str, typer.Option(help="This collector's name in metrics, logs and spool.")
     ] = "collector",

@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from schemas.errors import StoreError
-from tape.commands.collect import RECORD_MB, chosen, stop_at_signals
+from tape.commands.collect import (
+    RECORD_MB,
+    Address,
+    Seconds,
+    Symbols,
+    Venues,
+    chosen,
+    stop_at_signals,
+)
 from tape.terminal import program
 
 if TYPE_CHECKING:
@@ -16,18 +24,10 @@ if TYPE_CHECKING:
 
 def command(
     file: Annotated[Path, typer.Argument(help="Capture to write, like capture.jsonl.zst.")],
-    venues: Annotated[
-        str, typer.Option(help="Venues, e.g. binance-spot,okx-swap (setting `venues`).")
-    ] = "",
-    symbols: Annotated[
-        str, typer.Option(help="Canonical symbols, e.g. BTC-USDT (setting `symbols`).")
-    ] = "",
-    address: Annotated[
-        str, typer.Option(help="One address for all venues: a simulator's (`tape sim`).")
-    ] = "",
-    seconds: Annotated[
-        float, typer.Option(help="End after so long; 0: at Ctrl-C or SIGTERM.", min=0.0)
-    ] = 0.0,
+    venues: Venues = "",
+    symbols: Symbols = "",
+    address: Address = "",
+    seconds: Seconds = 0.0,
     max_mb: Annotated[
         int, typer.Option(help="Go on in another file, NAME-0002…, from this size on.", min=1)
     ] = RECORD_MB,

@@ -65,7 +65,7 @@ def test_a_killed_collector_is_not_missed(stack: Stack, tape_name: str, tmp_path
         both = [
             Collecting(
                 stack, tape_name, tmp_path, "--address", simulator.address, "--name", name,
-                *COLLECTED,
+                *COLLECTED, silence_s=10.0,
             )
             for name in ("first", "second")
         ]  # fmt: skip

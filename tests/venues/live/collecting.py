@@ -77,12 +77,14 @@ def simulated(folder: Path, *options: str) -> Iterator[Simulated]:
 class Collecting:
     """`tape collect` as a process."""
 
-    def __init__(self, stack: Stack, tape: str, folder: Path, *options: str) -> None:
+    def __init__(
+        self, stack: Stack, tape: str, folder: Path, *options: str, silence_s: float = 1.5
+    ) -> None:
         self._log = folder / f"collect-{time.monotonic_ns()}.log"
         settings = {
             "telemetry.log_format": "json",
             "collector.spool.folder": str(folder / "spool"),
-            "collector.silence_s": "1.5",
+            "collector.silence_s": str(silence_s),
             "partitions": "4",
         }
         sets = [part for key, value in settings.items() for part in ("--set", f"{key}={value}")]
