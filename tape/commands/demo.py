@@ -133,7 +133,7 @@ def _why(outcome: "Outcome") -> str:
         return f"the replay diverged: {outcome.replay.divergence}"
     if outcome.collected is not None and not outcome.collected.complete:
         return f"the tape is not what the venues published: {outcome.collected.as_dict()}"
-    if outcome.dead_letters and not outcome.planted:
+    if not outcome.letters_explained:
         return (
             f"{outcome.dead_letters} dead letters: `tape --tape {outcome.tape} tail dead_letters`"
         )

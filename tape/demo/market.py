@@ -18,7 +18,7 @@ Start = Callable[[str, list[str]], Child]
 
 _LIMIT_S = 120.0
 _PROBE_S = 2.0
-# Refused frames are dead letters of the collector; the weather plants them.
+# Weather whose messages cannot be read: they become dead letters of the collector.
 PLANTED = frozenset(("malformed", "maintenance"))
 
 

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.live import Live
 
 from processors.config import VERSION
-from schemas import catalogue
+from schemas import catalogue, rows
 from schemas.errors import StoreError
 from schemas.registry import SchemaIds
 from sinks import verify
@@ -62,6 +62,8 @@ class Outcome:
     replay_seconds: float = 0.0
     sinks: verify.Report | None = None
     dead_letters: int = 0
+    refused_frames: int = 0
+    """Those dead letters that are messages of the venues, which bad weather garbles."""
     planted: Counter[str] = field(default_factory=Counter)
     """Faults that the weather brought, by kind."""
     collected: truth.Account | None = None
@@ -79,8 +81,14 @@ class Outcome:
             and self.sinks
             and self.sinks.equal
             and (self.collected is None or self.collected.complete)
-            and (not self.dead_letters or self.planted.keys() & market.PLANTED)
+            and self.letters_explained
         )
+
+    @property
+    def letters_explained(self) -> bool:
+        """Whether all dead letters are messages that the weather garbled."""
+        planted = bool(self.planted.keys() & market.PLANTED)
+        return self.dead_letters == (self.refused_frames if planted else 0)
 
     def as_dict(self) -> dict[str, Any]:
         """The outcome as JSON-able data."""
@@ -169,7 +177,7 @@ class Demo:
             self._end_input(feeder, asked)
             with doing(self._console, "Letting worker and sink catch up"):
                 self._settle(ids, running)
-            self._measure(observer)
+            self._measure(observer, ids)
             self._prove(ids)
         return self.outcome
 
@@ -310,7 +318,7 @@ class Demo:
                 raise StoreError(f"the worker did not finish partitions {sorted(waiting)}")
             time.sleep(_REFRESH_S)
 
-    def _measure(self, observer: Observer) -> None:
+    def _measure(self, observer: Observer, ids: SchemaIds) -> None:
         outcome = self.outcome
         outcome.events = self._totals()
         outcome.failure = observer.failure or ""
@@ -318,8 +326,17 @@ class Demo:
         for name, share in (("p50", 0.5), ("p99", 0.99)):
             value = percentile(observer.seen.latencies_ms, share) if live else None
             outcome.latency_ms[name] = None if value is None else round(value, 2)
-        ends = log.ends(self._settings.kafka, self._settings.tape, "dead_letters")
-        outcome.dead_letters = sum(ends.values())
+        letters = self._letters(ids)
+        outcome.dead_letters = len(letters)
+        outcome.refused_frames = sum(letter.source == "collector" for letter in letters)
+
+    def _letters(self, ids: SchemaIds) -> list[Any]:
+        kafka, tape = self._settings.kafka, self._settings.tape
+        return [
+            rows.decode(records.value(index), ids.writers)
+            for records in log.read(kafka, tape, "dead_letters", 0, 0, None)
+            for index in range(len(records))
+        ]
 
     def _prove(self, ids: SchemaIds) -> None:
         settings = self._settings
