@@ -100,21 +100,38 @@ class Swap:
             older = {transaction: pid for transaction, pid in older.items() if transaction in now}
 
     def _lock(self, holder: Connection, patience_s: float) -> None:
-        """Lock the live tables, all in a moment shorter than any reader's wait for a deadlock."""
-        row = holder.execute("SHOW deadlock_timeout").fetchone()
-        (moment,) = holder.execute(
-            "SELECT extract(epoch FROM %s::interval)", (str((row or ("1s",))[0]),)
-        ).fetchone() or (1,)
-        budget_s = min(float(str(moment)) * _SHARE_OF_DEADLOCK_TIMEOUT, patience_s)
-        deadline = time.monotonic() + budget_s
-        for table in self._live(holder):
-            _set_timeout(holder, max(1, int((deadline - time.monotonic()) * 1_000)))
-            holder.execute(
-                sql.SQL("LOCK TABLE ONLY {} IN ACCESS EXCLUSIVE MODE").format(
-                    sql.Identifier(self.tape, table.name)
-                )
-            )
-        _set_timeout(holder, max(1, int((deadline - time.monotonic()) * 1_000)))
+        """Lock all live tables, trying again while readers hold one and ask for another.
+
+        A try is shorter than any reader's wait for a deadlock, and gives all its locks back when
+        it fails; the next begins at the table that it failed at, since whoever holds that one
+        might ask for those that we would hold by then.
+        """
+        names = [table.name for table in self._live(holder)]
+        deadline = time.monotonic() + min(patience_s, _HOLD_S)
+        moment_s = _SHARE_OF_DEADLOCK_TIMEOUT * _deadlock_timeout(holder)
+        while busy := self._busy_table(holder, names, moment_s):
+            if time.monotonic() > deadline:
+                raise Busy(f"readers of {busy} are in the way")
+            names.remove(busy)
+            names.insert(0, busy)
+
+    def _busy_table(self, holder: Connection, names: Sequence[str], moment_s: float) -> str:
+        """Lock these tables in this order; the one that could not be had, or ''."""
+        ends = time.monotonic() + moment_s
+        name = ""
+        try:
+            with holder.transaction():
+                for name in names:
+                    _set_timeout(holder, max(1, int((ends - time.monotonic()) * 1_000)))
+                    holder.execute(
+                        sql.SQL("LOCK TABLE ONLY {} IN ACCESS EXCLUSIVE MODE").format(
+                            sql.Identifier(self.tape, name)
+                        )
+                    )
+                _set_timeout(holder, max(1, int((ends - time.monotonic()) * 1_000)))
+        except (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected):
+            return name
+        return ""
 
     def _live(self, holder: Connection) -> list[Table]:
         rows = holder.execute(
@@ -180,6 +197,14 @@ def live_offsets(
         (list(topics),),
     ).fetchall()
     return {(str(t), int(str(p))): int(str(offset)) for t, p, offset in rows}
+
+
+def _deadlock_timeout(connection: Connection) -> float:
+    """Seconds that PostgreSQL waits before it looks for a deadlock."""
+    row = connection.execute(
+        "SELECT extract(epoch FROM current_setting('deadlock_timeout')::interval)"
+    ).fetchone()
+    return float(str((row or (1,))[0]))
 
 
 def _set_timeout(connection: Connection, milliseconds: int) -> None:
