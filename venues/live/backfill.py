@@ -99,12 +99,17 @@ class Backfill:
 
     async def _audit(self, instrument: Instrument, order: NamedTrades) -> None:
         request = self._dialect.trades(instrument.venue_symbol, "", order.newest)
+        order.look(_now_us())
         try:
             async with self._at_once:
                 _, events = await self._ask(request)
         except VenueError:
             return  # The next audit looks back as far as the venue's answer does.
-        found = order.overlooked(event for event in events if isinstance(event, Trade))
+        found = (event for event in events if isinstance(event, Trade))
+        self.overlooked(instrument, order.overlooked(found, _now_us()))
+
+    def overlooked(self, instrument: Instrument, found: list[Trade]) -> None:
+        """Write trades that the stream passed over."""
         for trade in found:
             self._write(trade)
         self._fetched[instrument.symbol] += len(found)
@@ -172,7 +177,7 @@ def _reaches(trades: list[Trade], after: str) -> bool:
 
 
 def _status(instrument: Instrument, order: Trades, lack: Lack) -> FeedStatus:
-    now_us = time.time_ns() // 1000
+    now_us = _now_us()
     return FeedStatus(
         venue=instrument.venue,
         symbol=instrument.symbol,
@@ -184,3 +189,7 @@ def _status(instrument: Instrument, order: Trades, lack: Lack) -> FeedStatus:
         received_sequence=None if lack.last is None else lack.last + 1,
         reason=lack.reason,
     )
+
+
+def _now_us() -> int:
+    return time.time_ns() // 1000

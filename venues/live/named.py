@@ -1,7 +1,8 @@
 """Trades that a venue names without an order (Bybit): told apart by their names.
 
 What is missing cannot be seen, so after an interruption trades are held until the venue was asked,
-and what its answers have is compared now and then with what its stream brought (`overlooked`).
+and what its answers have is compared with what its stream brought (`overlooked`), as often as its
+list of the newest trades needs (`due`): by what came, and in a silence by what came before it.
 """
 
 from collections import deque
@@ -14,6 +15,9 @@ from venues.live.duplicates import HOLD_COUNT, HOLD_US, QUIET_US, REORDER_US, La
 REMEMBER = 8_192
 # What is younger may still be on its way in the stream.
 YOUNG_US = 1_000_000
+# The venue's list is looked at this often at least, and before this share of it is new.
+LOOK_US = 10_000_000
+_SHARE = 1 / 3
 _FOREVER = 2**63 - 1
 
 
@@ -35,6 +39,12 @@ class NamedTrades:
         self._asked = 0
         self._sure = 0
         self._oldest = 0
+        self._came = 0
+        self._heard_us = 0
+        self._looked_us = 0
+        self._per_us = 0.0
+        self._list = 60
+        self._young: dict[str, tuple[int, Trade]] = {}
 
     def seed(self, trades: Iterable[Trade]) -> None:
         """Go on after trades that are on the tape already."""
@@ -64,7 +74,7 @@ class NamedTrades:
         """Whether a trade is new and none waits."""
         if self._waiting or trade.trade_id in self._names:
             return False
-        self._note(trade)
+        self._hear(trade)
         return True
 
     def take(self, trade: Trade) -> list[Trade]:
@@ -72,7 +82,7 @@ class NamedTrades:
         if trade.trade_id in self._names:
             self.duplicates += 1
             return []
-        self._note(trade)
+        self._hear(trade)
         if not self._waiting:
             return [trade]
         self._held.append(trade)
@@ -86,6 +96,10 @@ class NamedTrades:
         until = self._held[0].event_time if self._held else _FOREVER
         trades = list(trades)
         self._oldest = min((each.event_time for each in trades), default=0)
+        young = [each for _, each in self._young.values()]
+        if any(each.event_time >= self._oldest for each in young):
+            self._oldest = min(self._oldest, *(each.event_time for each in young))
+        trades += sorted(young, key=_time, reverse=True)
         new: list[Trade] = []
         for trade in sorted(reversed(trades), key=_time):
             known = trade.trade_id in self._names
@@ -94,20 +108,52 @@ class NamedTrades:
                 new.append(trade)
         return new
 
-    def overlooked(self, trades: Iterable[Trade]) -> list[Trade]:
-        """Those of an answer that the stream should have brought and did not, by their times."""
-        until = self.newest - YOUNG_US
-        if self._interrupted or until <= self._sure:
+    def due(self, now_us: int) -> bool:
+        """Whether the venue's list is to be looked at, lest trades leave it that did not come."""
+        silent_us = now_us - max(self._heard_us, self._looked_us)
+        may_have_come = self._came + self._per_us * max(silent_us, 0)
+        return self.idle and (
+            may_have_come >= _SHARE * self._list or now_us - self._looked_us >= LOOK_US
+        )
+
+    def look(self, now_us: int) -> None:
+        """The venue's list is asked for now."""
+        since_us = max(now_us - self._looked_us, 1)
+        faded = self._per_us * 0.5 ** (since_us / LOOK_US)
+        self._per_us = max(self._came / since_us, faded)
+        self._came, self._looked_us = 0, now_us
+
+    def overlooked(self, trades: Iterable[Trade], now_us: int) -> list[Trade]:
+        """Those of an answer that the stream should have brought and did not, by their times.
+
+        What is so young that it may be on its way is remembered for `ripe`.
+        """
+        trades = list(trades)
+        self._list = max(len(trades), 1)
+        if self._interrupted or not self._sure:
             return []
-        found = [
+        until = self.newest - YOUNG_US
+        unknown = [
             each
-            for each in sorted(reversed(list(trades)), key=_time)
-            if self._sure <= each.event_time <= until and each.trade_id not in self._names
+            for each in sorted(reversed(trades), key=_time)
+            if each.trade_id not in self._names and self._sure <= each.event_time
         ]
+        found = [each for each in unknown if each.event_time <= until]
         for each in found:
             self._note(each)
-        self._sure = until
+        for each in unknown[len(found) :]:
+            self._young.setdefault(each.trade_id, (now_us, each))
+        self._sure = max(self._sure, until)
         return found
+
+    def ripe(self, now_us: int) -> list[Trade]:
+        """Trades that were young in an answer and did not come by themselves."""
+        if not self._young or not self.idle:
+            return []
+        found = [each for seen, each in self._young.values() if now_us - seen >= YOUNG_US]
+        for each in found:
+            self._note(each)
+        return sorted(found, key=_time)
 
     def lost(self) -> None:
         """The stream was interrupted: trades may be missing after the newest."""
@@ -165,7 +211,14 @@ class NamedTrades:
             f"trades of up to {gap_s:.1f} s did not come, and the venue's list goes back no further"
         )
 
+    def _hear(self, trade: Trade) -> None:
+        self._came += 1
+        self._heard_us = trade.receive_time
+        self._note(trade)
+
     def _note(self, trade: Trade) -> None:
+        if self._young:
+            self._young.pop(trade.trade_id, None)
         if not self._sure:
             self._sure = trade.event_time
         self._names.add(trade.trade_id)

@@ -39,8 +39,6 @@ _CHANNELS: dict[Channel, str] = {
 }
 # A closed socket may still have a frame on its way.
 _FORGET_S = 10.0
-# Where nothing in the stream tells that a trade is missing, it is looked for this often.
-_AUDIT_S = 10.0
 
 Status = Literal["LOST", "OTHER"]
 Choose = Callable[[Sequence[Instrument]], Sequence[Instrument]]
@@ -109,7 +107,6 @@ class Session:
         self._connect()
         self._spawn(self._keep_instruments())
         self._spawn(keep(self.clock, self._time_us, self._writer.write, self._config.clock_s))
-        self._spawn(self._keep_auditing())
         log.info(
             "collecting", venue=self.venue, connections=len(self._connections),
             symbols=[each.symbol for each in instruments],
@@ -121,12 +118,15 @@ class Session:
             if venue == self.venue and symbol in self.intake.trades:
                 self.intake.trades[symbol].recall(found)
                 self.intake.troubled.add(symbol)
-        self._audit()
+        for instrument, order in self._named():
+            if order.idle:
+                self.backfill.audit(instrument, order)
 
     def tick(self, now_us: int) -> None:
         """Look after what waits: held trades, holes, unknown books."""
         intake = self.intake
         intake.expire(now_us)
+        self._audit(now_us)
         for symbol in tuple(intake.troubled):
             order, instrument = intake.trades[symbol], self._listings.get(symbol)
             if instrument is not None and order.wants(now_us):
@@ -321,15 +321,15 @@ class Session:
             earliest = self._venue_us(at_us) - int(self._config.look_back_s * 1e6)
             self.backfill.candles(instrument, candles, max(candles.since(symbol), earliest))
 
-    async def _keep_auditing(self) -> None:
-        while True:
-            await asyncio.sleep(_AUDIT_S)
-            self._audit()
+    def _named(self) -> list[tuple[Instrument, NamedTrades]]:
+        """The instruments in whose streams nothing tells that a trade is missing."""
+        orders = ((each, self.intake.trades.get(each.symbol)) for each in self._listings)
+        return [(each, order) for each, order in orders if isinstance(order, NamedTrades)]
 
-    def _audit(self) -> None:
-        for instrument in self._listings:
-            order = self.intake.trades.get(instrument.symbol)
-            if isinstance(order, NamedTrades) and order.idle:
+    def _audit(self, now_us: int) -> None:
+        for instrument, order in self._named():
+            self.backfill.overlooked(instrument, order.ripe(now_us))
+            if order.due(now_us):
                 self.backfill.audit(instrument, order)
 
     # Requests
