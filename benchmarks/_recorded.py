@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 from benchmarks._tapes import BenchTape, bench_tape, fill, market_events
 from benchmarks.harness import last_json
-from processors.config import BarsConfig, ProcessorsConfig
+from processors.config import BarsConfig, FeaturesConfig, ProcessorsConfig
 from streams import log
 from streams.config import WorkerConfig
 from streams.telemetry import Metrics
@@ -22,7 +22,9 @@ _LOOK_S = 0.1
 @contextmanager
 def recorded() -> Iterator[BenchTape]:
     """A tape of recorded events, processed by a worker."""
-    processors = ProcessorsConfig(bars=BarsConfig(intervals=("1s",)))
+    processors = ProcessorsConfig(
+        bars=BarsConfig(intervals=("1s",)), features=FeaturesConfig(enabled=False)
+    )
     with bench_tape(processors) as tape:
         fill(tape, market_events(), _COPIES)
         asyncio.run(_process(tape))

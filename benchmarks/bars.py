@@ -13,7 +13,7 @@ from confluent_kafka.admin import AdminClient
 
 from benchmarks._tapes import BenchTape, bench_tape, fill, market_events
 from benchmarks.harness import Result, compare, isolated, last_json, versions
-from processors.config import BarsConfig, ProcessorsConfig
+from processors.config import BarsConfig, FeaturesConfig, ProcessorsConfig
 from schemas.catalogue import kafka_name
 from streams.kafka import client_config
 
@@ -26,7 +26,9 @@ _QUIX = "quixstreams[avro]==3.28.1"
 def run() -> Result:
     """Measure both sides, alternately."""
     core = max(os.sched_getaffinity(0))
-    processors = ProcessorsConfig(bars=BarsConfig(intervals=("1s",)))
+    processors = ProcessorsConfig(
+        bars=BarsConfig(intervals=("1s",)), features=FeaturesConfig(enabled=False)
+    )
     ours, peer = [], []
     with bench_tape(processors) as warm_up:
         # Kernels are compiled once a machine, not once a run.

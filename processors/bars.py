@@ -86,6 +86,7 @@ class Bars:
 
     def _emitted(self, work: Work) -> list[Rows]:
         out, floats = self._out[: self._used[0]], one_nan(self._out_floats[: self._used[0]])
+        work.bars, work.bar_values = out, floats
         if not len(out):
             return []
         slot = out[:, kernel.OUT_SLOT]

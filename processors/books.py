@@ -1,6 +1,7 @@
 """The stage `books`: one L2 order book a venue and symbol, its top levels and integrity.
 
-The rules are in docs/processors.md. Fills `best_bid`, `best_ask` and `top_time` of the work.
+The rules are in docs/processors.md. Fills `best_bid`, `best_ask`, `top_time`, `book_live` and
+`books` of the work.
 """
 
 import struct
@@ -90,6 +91,9 @@ class Books:
 
     def _emitted(self, work: Work) -> list[Rows]:
         out = self._out[: self._used[kernel.USED_OUT]]
+        work.books = out
+        work.book_bids = self._out_bids[: self._used[kernel.USED_BIDS]]
+        work.book_asks = self._out_asks[: self._used[kernel.USED_ASKS]]
         if not len(out):
             return []
         table = emitted_table(

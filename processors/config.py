@@ -6,10 +6,11 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from schemas import catalogue
 from schemas.errors import ConfigError
 
-# Raised whenever the same input would give other bytes.
-VERSION = "2"
+# Raised whenever the same input would give other bytes; another feature set gives others, too.
+VERSION = f"3-{catalogue.schema('FeatureVector')['feature_set']}"
 
 Interval = Literal["1s", "1m", "5m", "1h"]
 INTERVAL_US: dict[str, int] = {
@@ -116,6 +117,27 @@ class QualityConfig(Section):
     """The score goes from 0 to 1 in this time, seconds."""
 
 
+class FeaturesConfig(Section):
+    """Vectors of features (docs/features.md)."""
+
+    enabled: bool = True
+    decision_ms: Annotated[int, Field(ge=0)] = 1_000
+    """A vector comes with the first Clock pulse of each such interval; below 1000 also with its
+    first trade; 0: with every trade."""
+    venues: tuple[str, ...] = (
+        "binance-spot", "bybit-spot", "okx-spot",
+        "binance-usdm", "bybit-linear", "okx-swap", "binance-coinm",
+    )  # fmt: skip
+    """A vector rests on the first of these that is usable."""
+    stale_after_ms: Annotated[int, Field(ge=1)] = 10_000
+    """A venue silent for longer is not usable, and its prices are not compared with others."""
+    fees_bps: dict[str, Annotated[float, Field(ge=0)]] = {
+        "binance-spot": 10.0, "bybit-spot": 10.0, "okx-spot": 10.0,
+        "binance-usdm": 5.0, "bybit-linear": 5.5, "okx-swap": 5.0, "binance-coinm": 5.0,
+    }  # fmt: skip
+    """Taker fees by venue, basis points; a venue that is not named has 10."""
+
+
 class ProcessorsConfig(Section):
     """All that shapes derived events."""
 
@@ -126,6 +148,7 @@ class ProcessorsConfig(Section):
     bars: BarsConfig = BarsConfig()
     quality: QualityConfig = QualityConfig()
     reference: ReferenceConfig = ReferenceConfig()
+    features: FeaturesConfig = FeaturesConfig()
 
     def canonical_json(self) -> str:
         """The one text form that is hashed and put on the tape."""

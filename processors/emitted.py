@@ -1,6 +1,7 @@
 """Tables of derived events: the columns that all of them share, and joining of rows."""
 
 from collections.abc import Sequence
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,23 +21,29 @@ def emitted_table(
 
     `origin[k]` is the index in the batch of the event that caused row k; times are its own.
     """
-    table = np.zeros(len(origin), table_dtype(record))
-    table["origin_topic_start"], table["origin_topic_length"] = work.instruments.word(
+    at = columns(record)
+    cells = np.zeros((len(origin), len(at)), np.int64)
+    cells[:, at["origin_topic_start"]], cells[:, at["origin_topic_length"]] = work.instruments.word(
         catalogue.TAPE.encode()
     )
-    table["origin_partition"] = work.batch.partition
-    table["origin_offset"] = work.batch.offsets[origin]
-    table["seq"] = seq
-    table["event_time"] = work.event_time[origin]
-    table["receive_time"] = work.receive_time[origin]
+    cells[:, at["origin_partition"]] = work.batch.partition
+    cells[:, at["origin_offset"]] = work.batch.offsets[origin]
+    cells[:, at["seq"]] = seq
+    cells[:, at["event_time"]] = work.event_time[origin]
+    cells[:, at["receive_time"]] = work.receive_time[origin]
     spans = work.instruments.spans[instrument]
-    names = table.dtype.names or ()
-    if "venue_start" in names:
-        table["venue_start"] = spans[:, instrument_kernel.VENUE_START]
-        table["venue_length"] = spans[:, instrument_kernel.VENUE_LENGTH]
-    table["symbol_start"] = spans[:, instrument_kernel.SYMBOL_START]
-    table["symbol_length"] = spans[:, instrument_kernel.SYMBOL_LENGTH]
-    return table
+    if "venue_start" in at:
+        cells[:, at["venue_start"]] = spans[:, instrument_kernel.VENUE_START]
+        cells[:, at["venue_length"]] = spans[:, instrument_kernel.VENUE_LENGTH]
+    cells[:, at["symbol_start"]] = spans[:, instrument_kernel.SYMBOL_START]
+    cells[:, at["symbol_length"]] = spans[:, instrument_kernel.SYMBOL_LENGTH]
+    return np.ndarray(len(origin), table_dtype(record), cells.data)
+
+
+@cache
+def columns(record: str) -> dict[str, int]:
+    """Where a record's columns lie in a row of eight-byte cells."""
+    return {name: at for at, name in enumerate(table_dtype(record).names or ())}
 
 
 def one_nan(values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -12,6 +12,8 @@ from processors.books import Books
 from processors.codes import CLOCK
 from processors.config import VERSION, ProcessorsConfig, VersionMismatch
 from processors.emitted import join
+from processors.features.indicators import Indicators
+from processors.features.stage import Features
 from processors.instruments import Instruments
 from processors.quality import Quality
 from processors.reference import Reference
@@ -46,6 +48,8 @@ class Pipeline:
             Bars(self.instruments),
             Quality(self.instruments),
             Reference(self.instruments),
+            Indicators(self.instruments),
+            Features(self.instruments),
         )
         self._config: ProcessorsConfig | None = None
         self._hash = ""

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from processors import bar_kernel, book_kernel
 from processors.codes import BY_KIND
 from processors.instruments import Instruments, has_instrument
 from schemas import catalogue
@@ -32,7 +33,10 @@ class Work:
     (NaN: unknown), `top_time` (event time at which they were last confirmed) and `book_live`
     (1: the book follows the venue) with its instrument's state after event i. The `quality`
     stage fills `exclusions`: from which event on (index, instrument, 1 or 0) a venue's price is
-    not to be used, or is again.
+    not to be used, or is again. What `books` and `bars` emit they hand on as well: `books` with
+    its levels `book_bids` and `book_asks`, `bars` with `bar_values` (columns as in book_kernel and
+    bar_kernel). The `indicators` stage fills `indicators`, rows (index, instrument) from which
+    event on an instrument's bars give the numbers of the same row of `indicator_values`.
     """
 
     batch: Batch
@@ -46,6 +50,13 @@ class Work:
     top_time: NDArray[np.int64]
     book_live: NDArray[np.uint8]
     exclusions: NDArray[np.int64]
+    books: NDArray[np.int64]
+    book_bids: NDArray[np.float64]
+    book_asks: NDArray[np.float64]
+    bars: NDArray[np.int64]
+    bar_values: NDArray[np.float64]
+    indicators: NDArray[np.int64]
+    indicator_values: NDArray[np.float64]
 
     def table(self, record: str) -> NDArray[np.void]:
         """A record's rows, none where the batch has none."""
@@ -73,6 +84,13 @@ def open_work(batch: Batch, instruments: Instruments) -> Work:
         top_time=np.zeros(count, np.int64),
         book_live=np.zeros(count, np.uint8),
         exclusions=np.zeros((0, 3), np.int64),
+        books=np.zeros((0, book_kernel.OUT_COLUMNS), np.int64),
+        book_bids=np.zeros((0, 2)),
+        book_asks=np.zeros((0, 2)),
+        bars=np.zeros((0, bar_kernel.OUT_COLUMNS), np.int64),
+        bar_values=np.zeros((0, bar_kernel.SLOT_FLOATS)),
+        indicators=np.zeros((0, 2), np.int64),
+        indicator_values=np.zeros((0, 0)),
     )
     for record, table in batch.tables.items():
         if not len(table):

@@ -82,6 +82,13 @@ TOPICS: tuple[Topic, ...] = (
         doc="What is wrong with a venue's data, when it begins and ends; scores.",
     ),
     Topic(
+        "features",
+        ("FeatureVector",),
+        "symbol",
+        "derived",
+        doc="One vector of features a symbol and decision.",
+    ),
+    Topic(
         "dead_letters",
         ("DeadLetter",),
         key="topic",

@@ -363,6 +363,147 @@ class Quality(Event, frozen=True, kw_only=True, gc=False):
     score: float
 
 
+class FeatureVector(Event, frozen=True, kw_only=True, gc=False):
+    """The features of a symbol at a decision, from what precedes it and nothing else."""
+
+    origin: Origin
+    seq: int
+    symbol: str
+    event_time: int
+    receive_time: int
+    venue: str
+    feature_set: str
+    stale: int = 0
+    fallback: int = 0
+    sma_20: float | None = None
+    ema_20: float | None = None
+    wma_20: float | None = None
+    dema_20: float | None = None
+    tema_20: float | None = None
+    trima_20: float | None = None
+    kama_30: float | None = None
+    t3_5: float | None = None
+    bbands_upper_20: float | None = None
+    bbands_lower_20: float | None = None
+    midpoint_14: float | None = None
+    midprice_14: float | None = None
+    sar: float | None = None
+    ad: float | None = None
+    adosc_3_10: float | None = None
+    obv: float | None = None
+    atr_14: float | None = None
+    natr_14: float | None = None
+    trange: float | None = None
+    typprice: float | None = None
+    linearreg_slope_14: float | None = None
+    stddev_20: float | None = None
+    correl_30: float | None = None
+    tsf_14: float | None = None
+    apo_12_26: float | None = None
+    bop: float | None = None
+    cmo_14: float | None = None
+    macd: float | None = None
+    macd_signal: float | None = None
+    mom_10: float | None = None
+    ppo_12_26: float | None = None
+    roc_10: float | None = None
+    rsi_14: float | None = None
+    trix_30: float | None = None
+    adx_14: float | None = None
+    adxr_14: float | None = None
+    dx_14: float | None = None
+    plus_di_14: float | None = None
+    minus_di_14: float | None = None
+    aroon_up_14: float | None = None
+    aroon_down_14: float | None = None
+    aroonosc_14: float | None = None
+    cci_14: float | None = None
+    mfi_14: float | None = None
+    stoch_k: float | None = None
+    stoch_d: float | None = None
+    stochrsi_k: float | None = None
+    ultosc: float | None = None
+    willr_14: float | None = None
+    mama: float | None = None
+    ht_trendline: float | None = None
+    ht_dcperiod: float | None = None
+    ht_dcphase: float | None = None
+    ht_phasor_inphase: float | None = None
+    ht_sine: float | None = None
+    ht_trendmode: float | None = None
+    cdl_engulfing: float | None = None
+    cdl_hammer: float | None = None
+    ema_20_5m: float | None = None
+    rsi_14_5m: float | None = None
+    atr_14_5m: float | None = None
+    macd_5m: float | None = None
+    volatility_regime: float | None = None
+    volatility_ratio: float | None = None
+    efficiency_ratio_30: float | None = None
+    hurst_128: float | None = None
+    trend_regime: float | None = None
+    hour_sin: float | None = None
+    hour_cos: float | None = None
+    weekday_sin: float | None = None
+    weekday_cos: float | None = None
+    session: float | None = None
+    minutes_to_funding: float | None = None
+    is_weekend: float | None = None
+    spread_bps: float | None = None
+    microprice_deviation_bps: float | None = None
+    book_imbalance_1: float | None = None
+    book_imbalance_5: float | None = None
+    book_imbalance_10: float | None = None
+    bid_depth_slope: float | None = None
+    ask_depth_slope: float | None = None
+    book_depth_notional: float | None = None
+    ofi_1_10s: float | None = None
+    ofi_1_60s: float | None = None
+    ofi_multi_10s: float | None = None
+    trade_imbalance_10s: float | None = None
+    trade_imbalance_60s: float | None = None
+    trade_imbalance_300s: float | None = None
+    vpin: float | None = None
+    kyle_lambda_60s: float | None = None
+    amihud_300s: float | None = None
+    roll_spread_bps_300s: float | None = None
+    effective_spread_bps_60s: float | None = None
+    realised_spread_bps_60s: float | None = None
+    trade_intensity_60s: float | None = None
+    intensity_ratio: float | None = None
+    realised_variance_300s: float | None = None
+    bipower_variation_300s: float | None = None
+    jump_share_300s: float | None = None
+    price_gap_binance_bybit_bps: float | None = None
+    price_gap_binance_okx_bps: float | None = None
+    price_gap_bybit_okx_bps: float | None = None
+    volume_share_binance: float | None = None
+    volume_share_bybit: float | None = None
+    volume_share_okx: float | None = None
+    liquidity_share: float | None = None
+    lead_return_1s_bps: float | None = None
+    lead_return_5s_bps: float | None = None
+    perp_spot_basis_bps: float | None = None
+    basis_change_60s_bps: float | None = None
+    funding_difference_bps: float | None = None
+    arbitrage_edge_bps: float | None = None
+    price_dispersion_bps: float | None = None
+    book_pressure_difference: float | None = None
+    reference_deviation_bps: float | None = None
+    news_score_1h: float | None = None
+    news_score_24h: float | None = None
+    news_count_24h: float | None = None
+    news_dispersion_24h: float | None = None
+    news_velocity: float | None = None
+    vote_balance_24h: float | None = None
+    minutes_since_news: float | None = None
+    social_share: float | None = None
+    fear_greed: float | None = None
+    fear_greed_change: float | None = None
+    fear_greed_z_30: float | None = None
+    score_momentum: float | None = None
+
+
 class DeadLetter(Event, frozen=True, kw_only=True, gc=False):
     """Bytes that could not be used, and why."""
 
@@ -428,6 +569,7 @@ EVENTS: dict[str, type[Event]] = {
     "Bar": Bar,
     "ReferencePrice": ReferencePrice,
     "Quality": Quality,
+    "FeatureVector": FeatureVector,
     "DeadLetter": DeadLetter,
     "StateChunk": StateChunk,
     "StateManifest": StateManifest,

@@ -23,7 +23,10 @@ _TIMEOUT_S = 30.0
 _FOREVER_MS = 2**63 - 1
 # A segment rolls by size alone: by time it would roll at every old event of an import.
 _SEGMENT_MS = 10 * 365 * 86_400_000
-_LEADERLESS = (KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE)
+_LEADERLESS = (
+    KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE,
+    KafkaError.UNKNOWN_LEADER_EPOCH, KafkaError.FENCED_LEADER_EPOCH,
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "collect": ("collect", "Processes"),
     "record": ("record", "Processes"),
     "sim": ("sim", "Processes"),
+    "features": ("features", "The tape"),
     "worker": ("worker", "Processes"),
     "sink": ("sink", "Processes"),
     "database": ("database", "Processes"),

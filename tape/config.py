@@ -240,7 +240,7 @@ def _variables(model: BaseModel, prefix: str) -> Iterator[tuple[str, str]]:
             yield from _variables(value, f"{variable}__")
         elif isinstance(value, SecretStr):
             yield variable, value.get_secret_value()
-        elif isinstance(value, tuple):
+        elif isinstance(value, tuple | dict):
             yield variable, json.dumps(value)
         elif value is None:
             continue

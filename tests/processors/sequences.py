@@ -11,6 +11,7 @@ from processors.config import (
     INTERVAL_US,
     BarsConfig,
     BooksConfig,
+    FeaturesConfig,
     ProcessorsConfig,
     QualityConfig,
     ReferenceConfig,
@@ -52,8 +53,9 @@ _STRICT = QualityConfig(
 )  # fmt: skip
 
 CONFIGS = (
-    ProcessorsConfig(quality=_STRICT),
+    ProcessorsConfig(quality=_STRICT, features=FeaturesConfig(decision_ms=0)),
     ProcessorsConfig(
+        features=FeaturesConfig(decision_ms=300, stale_after_ms=400, venues=("okx-spot",)),
         seen=SeenConfig(trades=3, others=2, restart_ms=900, set_back_ms=5_000),
         books=BooksConfig(levels=2, emit_interval_ms=0),
         bars=BarsConfig(intervals=("1s", "5m"), grace_ms=0),
@@ -65,7 +67,12 @@ CONFIGS = (
         quality=_STRICT,
         reference=ReferenceConfig(stale_after_ms=60_000, least_score=0.7, return_score=0.75),
     ),
-    ProcessorsConfig(symbols=("BTC-USDT",), books=BooksConfig(levels=1, emit_interval_ms=700)),
+    ProcessorsConfig(
+        symbols=("BTC-USDT",),
+        books=BooksConfig(levels=1, emit_interval_ms=700),
+        features=FeaturesConfig(decision_ms=2_500, stale_after_ms=60_000),
+    ),
+    ProcessorsConfig(features=FeaturesConfig(enabled=False)),
 )
 
 _STEPS_US = (
@@ -123,6 +130,7 @@ class _Builder:
             aggressor_side=("BUY", "SELL", "UNKNOWN")[a % 3],
             kind="BLOCK" if b == 11 else "ADL" if b == 12 else "MARKET",
             count=a % 4,
+            backfilled=b == 10,
         )
 
     def _id(self, a: int, b: int) -> str:
@@ -218,8 +226,10 @@ def _other(common: dict[str, Any], a: int, b: int) -> Event:
     if a % 4 == 2:
         return SentimentIndex(**times, index="fear_greed", value=b % 3, classification="Ä")
     return News(
-        **times, source="", news_id=str(b % 2), publisher="", title="Ä" * (b % 3),
-        currencies=["BTC", "Ä"][: b % 4], votes_positive=b % 5 or None,
+        **{**times, "event_time": times["event_time"] + (a - 3) * 3_600 * SECOND_US},
+        source="", news_id=str(b % 2), publisher="", title="Ä" * (b % 3),
+        currencies=["BTC", "Ä"][: b % 4], votes_positive=b % 5 or None, votes_negative=b % 3,
+        sentiment=(a - b) / 13 if b % 4 else None,
     )  # fmt: skip
 
 

@@ -26,9 +26,11 @@ def events_of(names: tuple[str, ...]) -> list[Event]:
 def test_stages_emit_what_plain_models_emit(names: tuple[str, ...]) -> None:
     events = events_of(names)
     emitted = values(Pipeline().process(batch([configured(CONFIG), *events])))
+    vectors = emitted.pop("features", [])
     assert emitted == encoded(expected(events, CONFIG, first_offset=1))
     assert emitted["books"]
     assert emitted["bars"]
+    assert vectors
 
 
 @pytest.mark.parametrize("names", CAPTURES, ids=lambda names: names[0])

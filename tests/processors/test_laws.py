@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from processors import bar_kernel, book_kernel
 from processors.codes import OTHER
 from processors.config import ProcessorsConfig
 from processors.instruments import Instruments
@@ -75,21 +76,29 @@ class Bench:
         work.best_ask[:] = self._whole.best_ask[cut]
         work.top_time[:] = self._whole.top_time[cut]
         work.book_live[:] = self._whole.book_live[cut]
-        work.exclusions = self._exclusions(instruments, begin, end)
+        whole = self._whole
+        work.exclusions, _ = self._cut(instruments, whole.exclusions, 1, begin, end)
+        work.books, _ = self._cut(instruments, whole.books, book_kernel.OUT_INSTRUMENT, begin, end)
+        work.book_bids, work.book_asks = whole.book_bids, whole.book_asks
+        work.bars, kept = self._cut(instruments, whole.bars, bar_kernel.OUT_INSTRUMENT, begin, end)
+        work.bar_values = whole.bar_values[kept]
+        work.indicators, kept = self._cut(instruments, whole.indicators, 1, begin, end)
+        work.indicator_values = whole.indicator_values[kept]
         return work
 
-    def _exclusions(self, instruments: Instruments, begin: int, end: int) -> Any:
-        found = self._whole.exclusions
-        found = found[(found[:, 0] >= begin) & (found[:, 0] < end)].copy()
+    def _cut(self, instruments: Instruments, rows: Any, column: int, begin: int, end: int) -> Any:
+        """Rows of the events [begin, end), with instruments as they are numbered now."""
+        kept = (rows[:, 0] >= begin) & (rows[:, 0] < end)
+        found = rows[kept].copy()
         found[:, 0] -= begin
-        for change in found:
-            spans = self._whole.instruments.spans[change[1]]
+        for row in found:
+            spans = self._whole.instruments.spans[row[column]]
             names = [
                 self._whole.instruments.text[start : start + length].tobytes()
                 for start, length in (spans[:2], spans[2:])
             ]
-            change[1] = instruments.add(*names)
-        return found
+            row[column] = instruments.add(*names)
+        return found, kept
 
     def uncut(self) -> tuple[Emitted, dict[str, bytes], dict[str, int]]:
         instruments, stage = self.start()

@@ -144,6 +144,7 @@ def test_changed_names_each_stage_and_symbol_once() -> None:
         ("pipeline", "*"),
         ("bars", "BTC-USDT"),
         ("quality", "BTC-USDT"),
+        ("features", "BTC-USDT"),
     }
     assert pipeline.changed() == set()
     pipeline.process(batch([quote(0, 1.0, 2.0, symbol="ETH-USDT")]))
@@ -153,6 +154,7 @@ def test_changed_names_each_stage_and_symbol_once() -> None:
         ("books", "ETH-USDT"),
         ("quality", "ETH-USDT"),
         ("reference", "ETH-USDT"),
+        ("features", "ETH-USDT"),
     }
     assert pipeline.process(batch([])) == []
     assert pipeline.changed() == set()

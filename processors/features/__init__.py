@@ -1,0 +1,1 @@
+"""Features: what they are, and the kernels that count them up."""

@@ -1,0 +1,1 @@
+"""What users do with features: list, generate what comes from the catalogue, export, plot."""
