@@ -57,28 +57,30 @@ def walk(count: int) -> Floats:
 
 
 def ours_us(bars: Floats) -> float:
-    """Microseconds a bar of all our technical features."""
-    ring = np.zeros((RING, bars.shape[1]))
-    states = [
-        array
-        for family in (kernel, five_minutes)
-        for array in (
-            np.zeros(family.FLOATS), np.zeros(family.INTEGERS, np.int64),
-            np.zeros(len(family.FEATURES)),
-        )
-    ]  # fmt: skip
-    return _timed_us(lambda index: _update(bars, index, ring, *states), len(bars))
+    """Microseconds a bar of all our technical features; state in one row, as in the stage."""
+    floats, integers = np.zeros(_FLOATS), np.zeros(_INTEGERS, np.int64)
+    return _timed_us(lambda index: _update(bars, index, floats, integers), len(bars))
+
+
+# A row: the ring, the state of the features of one minute and of five, and their values.
+_STATE = RING * len(BAR_INPUTS)
+_STATE_5M = _STATE + kernel.FLOATS
+_OUT = _STATE_5M + five_minutes.FLOATS
+_OUT_5M = _OUT + len(kernel.FEATURES)
+_FLOATS = _OUT_5M + len(five_minutes.FEATURES)
+_INTEGERS = kernel.INTEGERS + five_minutes.INTEGERS
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def _update(
-    bars: Floats, index: int, ring: Floats,
-    floats: Floats, integers: Integers, out: Floats,
-    floats_5m: Floats, integers_5m: Integers, out_5m: Floats,
-) -> None:  # fmt: skip
+def _update(bars: Floats, index: int, row: Floats, whole: Integers) -> None:
+    ring = row[:_STATE].reshape((RING, 5))
     ring[index % RING] = bars[index]
-    kernel.update(ring, index + 1, floats, integers, out)
-    five_minutes.update(ring, index + 1, floats_5m, integers_5m, out_5m)
+    kernel.update(
+        ring, index + 1, row[_STATE:_STATE_5M], whole[: kernel.INTEGERS], row[_OUT:_OUT_5M]
+    )
+    five_minutes.update(
+        ring, index + 1, row[_STATE_5M:_OUT], whole[kernel.INTEGERS :], row[_OUT_5M:]
+    )
 
 
 def _calls() -> list[tuple[str, dict[str, float], tuple[int, ...], int]]:
