@@ -1,5 +1,6 @@
 """The calendar: hour and weekday as places on a circle, session, weekend, time to funding."""
 
+from functools import partial
 from typing import Any
 
 import numba
@@ -7,76 +8,48 @@ import numba
 from processors.features.catalogue import Feature
 from processors.features.elementary import cosine, sine
 
-_GROUP = "time and regime"
-_NEVER = "never missing"
+_feature = partial(
+    Feature, group="time and regime", interval="decision", unit="", inputs=("clock",), warm_up=0,
+    missing="never missing",
+)  # fmt: skip
 
 FEATURES = (
-    Feature(
+    _feature(
         name="hour_sin",
         formula="sin(2π · time of day / 24 h), UTC",
         source="cyclical encoding of the time of day",
-        unit="",
         low=-1.0,
         high=1.0,
-        inputs=("clock",),
-        warm_up=0,
-        group=_GROUP,
-        interval="decision",
-        missing=_NEVER,
     ),
-    Feature(
+    _feature(
         name="hour_cos",
         formula="cos(2π · time of day / 24 h), UTC",
         source="cyclical encoding of the time of day",
-        unit="",
         low=-1.0,
         high=1.0,
-        inputs=("clock",),
-        warm_up=0,
-        group=_GROUP,
-        interval="decision",
-        missing=_NEVER,
     ),
-    Feature(
+    _feature(
         name="weekday_sin",
         formula="sin(2π · weekday / 7), Monday 0, UTC",
         source="cyclical encoding of the day of the week",
-        unit="",
         low=-1.0,
         high=1.0,
-        inputs=("clock",),
-        warm_up=0,
-        group=_GROUP,
-        interval="decision",
-        missing=_NEVER,
     ),
-    Feature(
+    _feature(
         name="weekday_cos",
         formula="cos(2π · weekday / 7), Monday 0, UTC",
         source="cyclical encoding of the day of the week",
-        unit="",
         low=-1.0,
         high=1.0,
-        inputs=("clock",),
-        warm_up=0,
-        group=_GROUP,
-        interval="decision",
-        missing=_NEVER,
     ),
-    Feature(
+    _feature(
         name="session",
         formula="0 Asia 00-08, 1 Europe 08-13, 2 America 13-21, 3 late 21-24 h UTC",
         source="business hours of Tokyo, London and New York, in UTC the year round",
-        unit="",
         low=0.0,
         high=3.0,
-        inputs=("clock",),
-        warm_up=0,
-        group=_GROUP,
-        interval="decision",
-        missing=_NEVER,
     ),
-    Feature(
+    _feature(
         name="minutes_to_funding",
         formula="(next funding time - now) / 1 min",
         source="Binance USD-M premium index, nextFundingTime; Bybit v5 tickers, nextFundingTime",
@@ -84,23 +57,14 @@ FEATURES = (
         low=0.0,
         high=1440.0,
         inputs=("clock", "funding"),
-        warm_up=0,
-        group=_GROUP,
-        interval="decision",
         missing="an unknown or past funding time is taken to be the next of 00, 08 and 16 h UTC",
     ),
-    Feature(
+    _feature(
         name="is_weekend",
         formula="1 on Saturday and Sunday UTC, else 0",
         source="calendar",
-        unit="",
         low=0.0,
         high=1.0,
-        inputs=("clock",),
-        warm_up=0,
-        group=_GROUP,
-        interval="decision",
-        missing=_NEVER,
     ),
 )
 

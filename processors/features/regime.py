@@ -1,5 +1,6 @@
 """The regime of a market at each one-minute bar: its volatility, its trend, its memory."""
 
+from functools import partial
 from math import nan, sqrt
 from typing import Any
 
@@ -9,11 +10,11 @@ import numpy as np
 from processors.features.catalogue import Feature
 from processors.features.elementary import exp2, log2
 
-_GROUP = "time and regime"
 _FLAT = "null while nothing moves; bars that are missing are passed over"
 
+_feature = partial(Feature, group="time and regime", inputs=("bars",))
 FEATURES = (
-    Feature(
+    _feature(
         name="volatility_regime",
         formula="P(high | returns so far), two states of variance v/2 and 4v, each kept with 0.98;"
         " v: exponential mean of squared returns, 240 bars",
@@ -21,34 +22,28 @@ FEATURES = (
         unit="probability",
         low=0.0,
         high=1.0,
-        inputs=("bars",),
         warm_up=121,
-        group=_GROUP,
     ),
-    Feature(
+    _feature(
         name="volatility_ratio",
         formula="standard deviation of 10 returns / that of 60 returns",
         source="ratio of realized volatilities, short to long",
         unit="ratio",
         low=0.0,
         high=2.57,  # √(59 / 9): the last ten moved, the others did not
-        inputs=("bars",),
         warm_up=61,
-        group=_GROUP,
         missing=_FLAT,
     ),
-    Feature(
+    _feature(
         name="efficiency_ratio_30",
         formula="|close - close 30 bars before| / Σ₃₀ |change|, 0 where nothing moved",
         source="Kaufman (1995), Smarter Trading",
         unit="ratio",
         low=0.0,
         high=1.0,
-        inputs=("bars",),
         warm_up=31,
-        group=_GROUP,
     ),
-    Feature(
+    _feature(
         name="hurst_128",
         formula="1 + b / 2, within 0 and 1; b: slope of log₂ variance of block means of 127 returns"
         " on log₂ block length 1, 2, 4, 8, 16",
@@ -56,21 +51,17 @@ FEATURES = (
         unit="",
         low=0.0,
         high=1.0,
-        inputs=("bars",),
         warm_up=128,
-        group=_GROUP,
         missing=_FLAT,
     ),
-    Feature(
+    _feature(
         name="trend_regime",
         formula="sign of close - close 30 bars before where efficiency_ratio_30 > 0.3, else 0",
         source="Kaufman (1995), Smarter Trading",
         unit="",
         low=-1.0,
         high=1.0,
-        inputs=("bars",),
         warm_up=31,
-        group=_GROUP,
     ),
 )
 # The state: the mean square of the returns, the probability that volatility is high.

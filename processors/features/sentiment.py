@@ -5,6 +5,7 @@ a day of counts by the hour for both; the last days of the index. A decision sum
 constant work, and no drift. An event whose time lies ahead of a decision has an age of 0 there.
 """
 
+from functools import partial
 from math import isfinite, isnan, nan, sqrt
 from typing import Any
 
@@ -13,9 +14,6 @@ import numba
 from processors.features.catalogue import Feature
 from processors.features.elementary import exp2
 
-_NEWS = ("news",)
-_INDEX = ("index",)
-_NO_SCORE = "null without a headline with a score in the last 24 h"
 _NO_INDEX = "null once the newest value is of before yesterday"
 _DAY_S = 86_400
 
@@ -25,162 +23,117 @@ _AVERAGE = "exponential average of unevenly spaced observations (Eckner 2012)"
 # The largest score of one in 30 is √29, the others equal.
 _LARGEST_Z = sqrt(29.0)
 
+_feature = partial(
+    Feature, group="sentiment", interval="decision", inputs=("news",), warm_up=_DAY_S,
+    missing="null without a headline with a score in the last 24 h",
+)  # fmt: skip
+_of_index = partial(_feature, unit="points", inputs=("index",), missing=_NO_INDEX)
+
 FEATURES = (
-    Feature(
+    _feature(
         name="news_score_1h",
         formula="Σ w · score / Σ w over the headlines of 24 h, w = 2 ^ (-age / 1 h)",
         source=_AVERAGE,
         unit="score",
-        inputs=_NEWS,
-        warm_up=_DAY_S,
-        group="sentiment",
         low=-1.0,
         high=1.0,
-        interval="decision",
-        missing=_NO_SCORE,
     ),
-    Feature(
+    _feature(
         name="news_score_24h",
         formula="Σ w · score / Σ w over the headlines of 24 h, w = 2 ^ (-age / 24 h)",
         source=_AVERAGE,
         unit="score",
-        inputs=_NEWS,
-        warm_up=_DAY_S,
-        group="sentiment",
         low=-1.0,
         high=1.0,
-        interval="decision",
-        missing=_NO_SCORE,
     ),
-    Feature(
+    _feature(
         name="news_count_24h",
         formula=f"headlines of the last 24 h, edits not counted, at most {HEADLINES}",
         source="number of messages (Antweiler and Frank 2004)",
         unit="headlines",
-        inputs=_NEWS,
-        warm_up=_DAY_S,
-        group="sentiment",
         low=0.0,
         high=float(HEADLINES),
-        interval="decision",
         missing="null before the first headline of any symbol",
     ),
-    Feature(
+    _feature(
         name="news_dispersion_24h",
         formula="standard deviation (of the population) of the scores of the last 24 h",
         source="for scores of ±1: 1 - agreement (Antweiler and Frank 2004)",
         unit="score",
-        inputs=_NEWS,
-        warm_up=_DAY_S,
-        group="sentiment",
         low=0.0,
         high=1.0,
-        interval="decision",
         missing="null with fewer than two scores in the last 24 h",
     ),
-    Feature(
+    _feature(
         name="news_velocity",
         formula="headlines of the last hour / (headlines of the last 24 h / 24)",
         source="number of messages over its mean (Antweiler and Frank 2004)",
         unit="ratio",
-        inputs=_NEWS,
-        warm_up=_DAY_S,
-        group="sentiment",
         low=0.0,
         high=24.0,
-        interval="decision",
         missing="null without a headline in the last 24 h",
     ),
-    Feature(
+    _feature(
         name="vote_balance_24h",
         formula="(Σ positive - Σ negative) / (Σ positive + Σ negative), headlines of 24 h",
         source="bullishness B (Antweiler and Frank 2004) of CryptoPanic's votes",
         unit="ratio",
-        inputs=_NEWS,
-        warm_up=_DAY_S,
-        group="sentiment",
         low=-1.0,
         high=1.0,
-        interval="decision",
         missing="null without a vote; headlines whose votes are not known are left out",
     ),
-    Feature(
+    _feature(
         name="minutes_since_news",
         formula="now - event time of the symbol's newest headline",
         source="CryptoPanic posts, published_at",
         unit="minutes",
-        inputs=_NEWS,
         warm_up=0,
-        group="sentiment",
         low=0.0,
-        interval="decision",
         missing="null before the symbol's first headline",
     ),
-    Feature(
+    _feature(
         name="social_share",
         formula="headlines of the symbol / of all, of this hour (UTC) and the 23 before",
         source="social dominance (LunarCrush, Santiment), of headlines",
         unit="ratio",
-        inputs=_NEWS,
-        warm_up=_DAY_S,
-        group="sentiment",
         low=0.0,
         high=1.0,
-        interval="decision",
         missing="null without a headline of any symbol in these hours",
     ),
-    Feature(
+    _of_index(
         name="fear_greed",
         formula="the newest value of the index",
         source="Crypto Fear & Greed index (alternative.me), 0 extreme fear to 100 extreme greed",
-        unit="points",
-        inputs=_INDEX,
-        warm_up=_DAY_S,
-        group="sentiment",
         low=0.0,
         high=100.0,
-        interval="decision",
-        missing=_NO_INDEX,
     ),
-    Feature(
+    _of_index(
         name="fear_greed_change",
         formula="fear_greed - the value of the day before its own",
         source="Crypto Fear & Greed index (alternative.me)",
-        unit="points",
-        inputs=_INDEX,
         warm_up=2 * _DAY_S,
-        group="sentiment",
         low=-100.0,
         high=100.0,
-        interval="decision",
         missing=f"{_NO_INDEX}, and without a value of the day before",
     ),
-    Feature(
+    _of_index(
         name="fear_greed_z_30",
         formula="(fear_greed - mean) / standard deviation (of the population) of 30 days, its own "
         "the last; 0 when all are equal",
         source="Crypto Fear & Greed index (alternative.me)",
         unit="standard deviations",
-        inputs=_INDEX,
         warm_up=30 * _DAY_S,
-        group="sentiment",
         low=-_LARGEST_Z,
         high=_LARGEST_Z,
-        interval="decision",
         missing=f"{_NO_INDEX}; days without a value are left out, null with fewer than 20",
     ),
-    Feature(
+    _feature(
         name="score_momentum",
         formula="news_score_1h - news_score_24h",
         source="difference of a fast and a slow average, as MACD (Appel 1979)",
         unit="score",
-        inputs=_NEWS,
-        warm_up=_DAY_S,
-        group="sentiment",
         low=-2.0,
         high=2.0,
-        interval="decision",
-        missing=_NO_SCORE,
     ),
 )
 
