@@ -1,6 +1,7 @@
 """What a feature is: its name, formula, source, inputs, range and warm-up, in one entry each."""
 
 from dataclasses import dataclass
+from typing import Any
 
 BAR_INPUTS = ("open", "high", "low", "close", "volume")
 
@@ -27,3 +28,26 @@ class Feature:
     interval: str = "1m"
     missing: str = "bars that are missing are passed over"
     talib: tuple[str, dict[str, float], int] | None = None
+
+
+# Names of what a function gives when it gives several series (TA-Lib's own).
+OUTPUTS = {
+    "AROON": ("aroondown", "aroonup"),
+    "BBANDS": ("upperband", "middleband", "lowerband"),
+    "HT_PHASOR": ("inphase", "quadrature"),
+    "HT_SINE": ("sine", "leadsine"),
+    "MACD": ("macd", "macdsignal", "macdhist"),
+    "MAMA": ("mama", "fama"),
+    "STOCH": ("slowk", "slowd"),
+    "STOCHRSI": ("fastk", "fastd"),
+}
+
+
+def of_talib(
+    *, talib: tuple[str, dict[str, float], int], inputs: tuple[str, ...], **entry: Any
+) -> Feature:
+    """The entry of a feature that is one of TA-Lib's functions, its source said by the call."""
+    function, parameters, output = talib
+    called = ", ".join((*inputs, *(f"{key}={value}" for key, value in parameters.items())))
+    of = f", {OUTPUTS[function][output]}" if function in OUTPUTS else ""
+    return Feature(source=f"TA-Lib {function}({called}){of}", inputs=inputs, talib=talib, **entry)

@@ -10,37 +10,34 @@ from typing import Any
 import numba
 import numpy as np
 
-from processors.features.catalogue import Feature
+from processors.features.catalogue import of_talib
 from processors.features.technical import MASK
 from processors.features.technical.smoothing import fma
 
 _CLOSE = ("close",)
 
 FEATURES = (
-    Feature(
+    of_talib(
         name="mama",
         formula="a · close + (1 - a) · its last value, a of 0.05 to 0.5 by the change of phase",
-        source="TA-Lib MAMA(close, fastlimit=0.5, slowlimit=0.05), mama",
         unit="quote",
         low=0.0,
         inputs=_CLOSE,
         warm_up=33,
         talib=("MAMA", {"fastlimit": 0.5, "slowlimit": 0.05}, 0),
     ),
-    Feature(
+    of_talib(
         name="ht_trendline",
         formula="weighted mean (4, 3, 2, 1) of the mean closes over the dominant cycle",
-        source="TA-Lib HT_TRENDLINE(close)",
         unit="quote",
         low=0.0,
         inputs=_CLOSE,
         warm_up=64,
         talib=("HT_TRENDLINE", {}, 0),
     ),
-    Feature(
+    of_talib(
         name="ht_dcperiod",
         formula="the dominant cycle's period, smoothed",
-        source="TA-Lib HT_DCPERIOD(close)",
         unit="bars",
         low=0.0,
         high=50.0,
@@ -48,28 +45,25 @@ FEATURES = (
         warm_up=33,
         talib=("HT_DCPERIOD", {}, 0),
     ),
-    Feature(
+    of_talib(
         name="ht_dcphase",
         formula="the phase of the smoothed price within the dominant cycle",
-        source="TA-Lib HT_DCPHASE(close)",
         unit="degrees",
         inputs=_CLOSE,
         warm_up=64,
         talib=("HT_DCPHASE", {}, 0),
     ),
-    Feature(
+    of_talib(
         name="ht_phasor_inphase",
         formula="the detrended price three bars before",
-        source="TA-Lib HT_PHASOR(close), inphase",
         unit="quote",
         inputs=_CLOSE,
         warm_up=33,
         talib=("HT_PHASOR", {}, 0),
     ),
-    Feature(
+    of_talib(
         name="ht_sine",
         formula="sine of the dominant cycle's phase",
-        source="TA-Lib HT_SINE(close), sine",
         unit="ratio",
         low=-1.0,
         high=1.0,
@@ -77,10 +71,9 @@ FEATURES = (
         warm_up=64,
         talib=("HT_SINE", {}, 0),
     ),
-    Feature(
+    of_talib(
         name="ht_trendmode",
         formula="1 in a trend, 0 in a cycle",
-        source="TA-Lib HT_TRENDMODE(close)",
         unit="flag",
         low=0.0,
         high=1.0,

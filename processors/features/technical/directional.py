@@ -5,7 +5,7 @@ from typing import Any
 
 import numba
 
-from processors.features.catalogue import Feature
+from processors.features.catalogue import of_talib
 from processors.features.technical import MASK
 from processors.features.technical.smoothing import EPSILON, true_range
 
@@ -13,10 +13,9 @@ _HIGH_LOW_CLOSE = ("high", "low", "close")
 _PERIOD: dict[str, float] = {"timeperiod": 14}
 
 FEATURES = (
-    Feature(
+    of_talib(
         name="adx_14",
         formula="Wilder's average of DX(14)",
-        source="TA-Lib ADX(high, low, close, timeperiod=14)",
         unit="percent",
         low=0.0,
         high=100.0,
@@ -24,10 +23,9 @@ FEATURES = (
         warm_up=28,
         talib=("ADX", _PERIOD, 0),
     ),
-    Feature(
+    of_talib(
         name="adxr_14",
         formula="(ADX(14) + ADX(14) 13 bars before) / 2",
-        source="TA-Lib ADXR(high, low, close, timeperiod=14)",
         unit="percent",
         low=0.0,
         high=100.0,
@@ -35,10 +33,9 @@ FEATURES = (
         warm_up=41,
         talib=("ADXR", _PERIOD, 0),
     ),
-    Feature(
+    of_talib(
         name="dx_14",
         formula="100 · |+DI(14) - -DI(14)| / (+DI(14) + -DI(14))",
-        source="TA-Lib DX(high, low, close, timeperiod=14)",
         unit="percent",
         low=0.0,
         high=100.0,
@@ -46,10 +43,9 @@ FEATURES = (
         warm_up=15,
         talib=("DX", _PERIOD, 0),
     ),
-    Feature(
+    of_talib(
         name="plus_di_14",
         formula="100 · +DM(14) / TR(14), both Wilder's sums",
-        source="TA-Lib PLUS_DI(high, low, close, timeperiod=14)",
         unit="percent",
         low=0.0,
         high=100.0,
@@ -57,10 +53,9 @@ FEATURES = (
         warm_up=15,
         talib=("PLUS_DI", _PERIOD, 0),
     ),
-    Feature(
+    of_talib(
         name="minus_di_14",
         formula="100 · -DM(14) / TR(14), both Wilder's sums",
-        source="TA-Lib MINUS_DI(high, low, close, timeperiod=14)",
         unit="percent",
         low=0.0,
         high=100.0,
@@ -68,10 +63,9 @@ FEATURES = (
         warm_up=15,
         talib=("MINUS_DI", _PERIOD, 0),
     ),
-    Feature(
+    of_talib(
         name="aroon_up_14",
         formula="100 · (14 - bars since the highest high of 15 bars) / 14",
-        source="TA-Lib AROON(high, low, timeperiod=14), aroonup",
         unit="percent",
         low=0.0,
         high=100.0,
@@ -79,10 +73,9 @@ FEATURES = (
         warm_up=15,
         talib=("AROON", _PERIOD, 1),
     ),
-    Feature(
+    of_talib(
         name="aroon_down_14",
         formula="100 · (14 - bars since the lowest low of 15 bars) / 14",
-        source="TA-Lib AROON(high, low, timeperiod=14), aroondown",
         unit="percent",
         low=0.0,
         high=100.0,
@@ -90,10 +83,9 @@ FEATURES = (
         warm_up=15,
         talib=("AROON", _PERIOD, 0),
     ),
-    Feature(
+    of_talib(
         name="aroonosc_14",
         formula="Aroon up(14) - Aroon down(14)",
-        source="TA-Lib AROONOSC(high, low, timeperiod=14)",
         unit="percent",
         low=-100.0,
         high=100.0,

@@ -5,15 +5,14 @@ from typing import Any
 
 import numba
 
-from processors.features.catalogue import Feature
+from processors.features.catalogue import of_talib
 from processors.features.technical import MASK
 from processors.features.technical.smoothing import ema, rsi, true_range, wilder
 
 FEATURES = (
-    Feature(
+    of_talib(
         name="ema_20_5m",
         formula="EMA + 2/21 · (close - EMA)",
-        source="TA-Lib EMA(close, timeperiod=20)",
         unit="quote",
         inputs=("close",),
         interval="5m",
@@ -21,10 +20,9 @@ FEATURES = (
         low=0.0,
         talib=("EMA", {"timeperiod": 20}, 0),
     ),
-    Feature(
+    of_talib(
         name="rsi_14_5m",
         formula="100 · gains / (gains + losses), Wilder's averages of 14",
-        source="TA-Lib RSI(close, timeperiod=14)",
         unit="percent",
         inputs=("close",),
         interval="5m",
@@ -33,10 +31,9 @@ FEATURES = (
         high=100.0,
         talib=("RSI", {"timeperiod": 14}, 0),
     ),
-    Feature(
+    of_talib(
         name="atr_14_5m",
         formula="Wilder's average of 14 true ranges",
-        source="TA-Lib ATR(high, low, close, timeperiod=14)",
         unit="quote",
         inputs=("high", "low", "close"),
         interval="5m",
@@ -44,10 +41,9 @@ FEATURES = (
         low=0.0,
         talib=("ATR", {"timeperiod": 14}, 0),
     ),
-    Feature(
+    of_talib(
         name="macd_5m",
         formula="EMA(close, 12) - EMA(close, 26)",
-        source="TA-Lib MACD(close, fastperiod=12, slowperiod=26, signalperiod=9)[0]",
         unit="quote",
         inputs=("close",),
         interval="5m",

@@ -5,26 +5,24 @@ from typing import Any
 
 import numba
 
-from processors.features.catalogue import Feature
+from processors.features.catalogue import of_talib
 from processors.features.technical import MASK
 from processors.features.technical.smoothing import EPSILON, ema, rsi
 
 _CLOSE = ("close",)
 
 FEATURES = (
-    Feature(
+    of_talib(
         name="apo_12_26",
         formula="EMA(12) - EMA(26)",
-        source="TA-Lib APO(close, fastperiod=12, slowperiod=26, matype=EMA)",
         unit="quote",
         inputs=_CLOSE,
         warm_up=26,
         talib=("APO", {"fastperiod": 12, "slowperiod": 26, "matype": 1}, 0),
     ),
-    Feature(
+    of_talib(
         name="bop",
         formula="(close - open) / (high - low)",
-        source="TA-Lib BOP(open, high, low, close)",
         unit="ratio",
         low=-1.0,
         high=1.0,
@@ -32,10 +30,9 @@ FEATURES = (
         warm_up=1,
         talib=("BOP", {}, 0),
     ),
-    Feature(
+    of_talib(
         name="cmo_14",
         formula="100 · (gain - loss) / (gain + loss), both Wilder's averages of 14 changes",
-        source="TA-Lib CMO(close, timeperiod=14)",
         unit="percent",
         low=-100.0,
         high=100.0,
@@ -43,56 +40,50 @@ FEATURES = (
         warm_up=15,
         talib=("CMO", {"timeperiod": 14}, 0),
     ),
-    Feature(
+    of_talib(
         name="macd",
         formula="EMA(12) - EMA(26), both begun at the 26th bar",
-        source="TA-Lib MACD(close, fastperiod=12, slowperiod=26, signalperiod=9), macd",
         unit="quote",
         inputs=_CLOSE,
         warm_up=34,
         talib=("MACD", {"fastperiod": 12, "slowperiod": 26, "signalperiod": 9}, 0),
     ),
-    Feature(
+    of_talib(
         name="macd_signal",
         formula="EMA(9) of MACD(12, 26)",
-        source="TA-Lib MACD(close, fastperiod=12, slowperiod=26, signalperiod=9), macdsignal",
         unit="quote",
         inputs=_CLOSE,
         warm_up=34,
         talib=("MACD", {"fastperiod": 12, "slowperiod": 26, "signalperiod": 9}, 1),
     ),
-    Feature(
+    of_talib(
         name="mom_10",
         formula="close - close 10 bars before",
-        source="TA-Lib MOM(close, timeperiod=10)",
         unit="quote",
         inputs=_CLOSE,
         warm_up=11,
         talib=("MOM", {"timeperiod": 10}, 0),
     ),
-    Feature(
+    of_talib(
         name="ppo_12_26",
         formula="100 · (EMA(12) - EMA(26)) / EMA(26)",
-        source="TA-Lib PPO(close, fastperiod=12, slowperiod=26, matype=EMA)",
         unit="percent",
         inputs=_CLOSE,
         warm_up=26,
         talib=("PPO", {"fastperiod": 12, "slowperiod": 26, "matype": 1}, 0),
     ),
-    Feature(
+    of_talib(
         name="roc_10",
         formula="100 · (close / close 10 bars before - 1)",
-        source="TA-Lib ROC(close, timeperiod=10)",
         unit="percent",
         low=-100.0,
         inputs=_CLOSE,
         warm_up=11,
         talib=("ROC", {"timeperiod": 10}, 0),
     ),
-    Feature(
+    of_talib(
         name="rsi_14",
         formula="100 · gain / (gain + loss), both Wilder's averages of 14 changes",
-        source="TA-Lib RSI(close, timeperiod=14)",
         unit="percent",
         low=0.0,
         high=100.0,
@@ -100,10 +91,9 @@ FEATURES = (
         warm_up=15,
         talib=("RSI", {"timeperiod": 14}, 0),
     ),
-    Feature(
+    of_talib(
         name="trix_30",
         formula="100 · (EMA(30) of EMA(30) of EMA(30) / its last value - 1)",
-        source="TA-Lib TRIX(close, timeperiod=30)",
         unit="percent",
         inputs=_CLOSE,
         warm_up=89,

@@ -5,7 +5,7 @@ from typing import Any
 
 import numba
 
-from processors.features.catalogue import Feature
+from processors.features.catalogue import of_talib
 from processors.features.technical import MASK
 from processors.features.technical.smoothing import EPSILON, rsi, true_range
 
@@ -25,19 +25,17 @@ _STOCHRSI: dict[str, float] = {
 }
 
 FEATURES = (
-    Feature(
+    of_talib(
         name="cci_14",
         formula="(typical price - its mean of 14) / (0.015 · its mean deviation of 14)",
-        source="TA-Lib CCI(high, low, close, timeperiod=14)",
         unit="ratio",
         inputs=_HIGH_LOW_CLOSE,
         warm_up=14,
         talib=("CCI", {"timeperiod": 14}, 0),
     ),
-    Feature(
+    of_talib(
         name="mfi_14",
         formula="100 · positive / all money flow of 14 bars (typical price · volume)",
-        source="TA-Lib MFI(high, low, close, volume, timeperiod=14)",
         unit="percent",
         low=0.0,
         high=100.0,
@@ -45,10 +43,9 @@ FEATURES = (
         warm_up=15,
         talib=("MFI", {"timeperiod": 14}, 0),
     ),
-    Feature(
+    of_talib(
         name="stoch_k",
         formula="mean of 3 of 100 · (close - lowest low) / (highest high - lowest low) of 5 bars",
-        source="TA-Lib STOCH(high, low, close, 5, 3, SMA, 3, SMA), slowk",
         unit="percent",
         low=0.0,
         high=100.0,
@@ -56,10 +53,9 @@ FEATURES = (
         warm_up=9,
         talib=("STOCH", _STOCH, 0),
     ),
-    Feature(
+    of_talib(
         name="stoch_d",
         formula="mean of 3 of stoch_k",
-        source="TA-Lib STOCH(high, low, close, 5, 3, SMA, 3, SMA), slowd",
         unit="percent",
         low=0.0,
         high=100.0,
@@ -67,10 +63,9 @@ FEATURES = (
         warm_up=9,
         talib=("STOCH", _STOCH, 1),
     ),
-    Feature(
+    of_talib(
         name="stochrsi_k",
         formula="100 · (RSI(14) - its lowest) / (its highest - its lowest) of 5 bars",
-        source="TA-Lib STOCHRSI(close, 14, 5, 3, SMA), fastk",
         unit="percent",
         low=0.0,
         high=100.0,
@@ -78,10 +73,9 @@ FEATURES = (
         warm_up=21,
         talib=("STOCHRSI", _STOCHRSI, 0),
     ),
-    Feature(
+    of_talib(
         name="ultosc",
         formula="100 · (4 · r(7) + 2 · r(14) + r(28)) / 7, r = buying pressure / true range",
-        source="TA-Lib ULTOSC(high, low, close, 7, 14, 28)",
         unit="percent",
         low=0.0,
         high=100.0,
@@ -89,10 +83,9 @@ FEATURES = (
         warm_up=29,
         talib=("ULTOSC", {"timeperiod1": 7, "timeperiod2": 14, "timeperiod3": 28}, 0),
     ),
-    Feature(
+    of_talib(
         name="willr_14",
         formula="-100 · (highest high - close) / (highest high - lowest low) of 14 bars",
-        source="TA-Lib WILLR(high, low, close, timeperiod=14)",
         unit="percent",
         low=-100.0,
         high=0.0,

@@ -5,7 +5,7 @@ from typing import Any
 
 import numba
 
-from processors.features.catalogue import Feature
+from processors.features.catalogue import Feature, of_talib
 from processors.features.technical import MASK
 from processors.features.technical.smoothing import EPSILON, ema, fma, sma, variance
 
@@ -19,18 +19,10 @@ def _feature(
     low: float = -inf,
 ) -> Feature:
     """An entry of this family: a price."""
-    function, parameters, output = talib
-    called = ", ".join((*inputs, *(f"{key}={value}" for key, value in parameters.items())))
-    return Feature(
-        name=name,
-        formula=formula,
-        source=f"TA-Lib {function}({called})" + (f"[{output}]" if function == "BBANDS" else ""),
+    return of_talib(
+        name=name, formula=formula, warm_up=warm_up, talib=talib, inputs=inputs, low=low,
         unit="quote",
-        inputs=inputs,
-        warm_up=warm_up,
-        low=low,
-        talib=talib,
-    )
+    )  # fmt: skip
 
 
 _BANDS: dict[str, float] = {"timeperiod": 20, "nbdevup": 2.0, "nbdevdn": 2.0, "matype": 0}

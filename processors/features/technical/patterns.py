@@ -5,16 +5,15 @@ from typing import Any
 
 import numba
 
-from processors.features.catalogue import Feature
+from processors.features.catalogue import of_talib
 from processors.features.technical import MASK
 
 _PRICES = ("open", "high", "low", "close")
 
 FEATURES = (
-    Feature(
+    of_talib(
         name="cdl_engulfing",
         formula="±100: the body engulfs the opposite body before; ±80: they share one end; else 0",
-        source="TA-Lib CDLENGULFING(open, high, low, close)",
         unit="signal",
         low=-100.0,
         high=100.0,
@@ -22,10 +21,9 @@ FEATURES = (
         warm_up=3,
         talib=("CDLENGULFING", {}, 0),
     ),
-    Feature(
+    of_talib(
         name="cdl_hammer",
         formula="100: short body near the low before, long lower and no upper shadow; else 0",
-        source="TA-Lib CDLHAMMER(open, high, low, close)",
         unit="signal",
         low=0.0,
         high=100.0,

@@ -4,14 +4,13 @@ from typing import Any
 
 import numba
 
-from processors.features.catalogue import Feature
+from processors.features.catalogue import of_talib
 from processors.features.technical import MASK
 
 FEATURES = (
-    Feature(
+    of_talib(
         name="typprice",
         formula="(high + low + close) / 3",
-        source="TA-Lib TYPPRICE(high, low, close)",
         unit="quote",
         low=0.0,
         inputs=("high", "low", "close"),

@@ -5,7 +5,7 @@ from typing import Any
 
 import numba
 
-from processors.features.catalogue import Feature
+from processors.features.catalogue import of_talib
 from processors.features.technical import MASK
 from processors.features.technical.smoothing import (
     EPSILON,
@@ -17,19 +17,17 @@ from processors.features.technical.smoothing import (
 )
 
 FEATURES = (
-    Feature(
+    of_talib(
         name="linearreg_slope_14",
         formula="slope of the line of least squares through 14 closes",
-        source="TA-Lib LINEARREG_SLOPE(close, timeperiod=14)",
         unit="quote a bar",
         inputs=("close",),
         warm_up=14,
         talib=("LINEARREG_SLOPE", {"timeperiod": 14}, 0),
     ),
-    Feature(
+    of_talib(
         name="stddev_20",
         formula="√(Σ₂₀ close² / 20 - (Σ₂₀ close / 20)²)",
-        source="TA-Lib STDDEV(close, timeperiod=20, nbdev=1)",
         unit="quote",
         inputs=("close",),
         warm_up=20,
@@ -37,10 +35,9 @@ FEATURES = (
         high=inf,
         talib=("STDDEV", {"timeperiod": 20, "nbdev": 1.0}, 0),
     ),
-    Feature(
+    of_talib(
         name="correl_30",
         formula="Pearson's correlation of close and volume over 30 bars",
-        source="TA-Lib CORREL(close, volume, timeperiod=30)",
         unit="",
         inputs=("close", "volume"),
         warm_up=30,
@@ -48,10 +45,9 @@ FEATURES = (
         high=1.0,
         talib=("CORREL", {"timeperiod": 30}, 0),
     ),
-    Feature(
+    of_talib(
         name="tsf_14",
         formula="the line of least squares through 14 closes, one bar ahead",
-        source="TA-Lib TSF(close, timeperiod=14)",
         unit="quote",
         inputs=("close",),
         warm_up=14,

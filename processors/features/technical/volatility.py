@@ -5,35 +5,32 @@ from typing import Any
 
 import numba
 
-from processors.features.catalogue import Feature
+from processors.features.catalogue import of_talib
 from processors.features.technical import MASK
 from processors.features.technical.smoothing import true_range, wilder
 
 FEATURES = (
-    Feature(
+    of_talib(
         name="atr_14",
         formula="Wilder's average of 14 true ranges",
-        source="TA-Lib ATR(high, low, close, timeperiod=14)",
         unit="quote",
         low=0.0,
         inputs=("high", "low", "close"),
         warm_up=15,
         talib=("ATR", {"timeperiod": 14}, 0),
     ),
-    Feature(
+    of_talib(
         name="natr_14",
         formula="ATR(14) / close · 100",
-        source="TA-Lib NATR(high, low, close, timeperiod=14)",
         unit="percent",
         low=0.0,
         inputs=("high", "low", "close"),
         warm_up=15,
         talib=("NATR", {"timeperiod": 14}, 0),
     ),
-    Feature(
+    of_talib(
         name="trange",
         formula="max(high - low, |high - close before|, |low - close before|)",
-        source="TA-Lib TRANGE(high, low, close)",
         unit="quote",
         low=0.0,
         inputs=("high", "low", "close"),

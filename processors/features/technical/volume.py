@@ -5,33 +5,30 @@ from typing import Any
 
 import numba
 
-from processors.features.catalogue import Feature
+from processors.features.catalogue import of_talib
 from processors.features.technical import MASK
 from processors.features.technical.smoothing import fma
 
 FEATURES = (
-    Feature(
+    of_talib(
         name="ad",
         formula="Σ volume · ((close - low) - (high - close)) / (high - low)",
-        source="TA-Lib AD(high, low, close, volume)",
         unit="base",
         inputs=("high", "low", "close", "volume"),
         warm_up=1,
         talib=("AD", {}, 0),
     ),
-    Feature(
+    of_talib(
         name="adosc_3_10",
         formula="EMA(AD, 3) - EMA(AD, 10), both from the first AD on",
-        source="TA-Lib ADOSC(high, low, close, volume, fastperiod=3, slowperiod=10)",
         unit="base",
         inputs=("high", "low", "close", "volume"),
         warm_up=10,
         talib=("ADOSC", {"fastperiod": 3, "slowperiod": 10}, 0),
     ),
-    Feature(
+    of_talib(
         name="obv",
         formula="Σ volume · sign(close - close before), from the volume of the first bar on",
-        source="TA-Lib OBV(close, volume)",
         unit="base",
         inputs=("close", "volume"),
         warm_up=1,

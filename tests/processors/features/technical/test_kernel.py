@@ -4,8 +4,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+import talib.abstract
 from hypothesis import given, settings
 
+from processors.features.catalogue import OUTPUTS
 from processors.features.technical import RING, five_minutes, kernel
 from tests.processors.features.technical.oracle import (
     RECORDED,
@@ -91,3 +93,10 @@ def test_catalogue() -> None:
     assert {feature.interval for feature in five_minutes.FEATURES} == {"5m"}
     assert {feature.group for feature in features} == {"technical"}
     assert len({feature.talib[0] for feature in features if feature.talib}) >= 50
+
+
+def test_outputs_have_talib_s_names() -> None:
+    features = (*kernel.FEATURES, *five_minutes.FEATURES)
+    for function in {feature.talib[0] for feature in features if feature.talib}:
+        names = tuple(talib.abstract.Function(function).output_names)
+        assert OUTPUTS.get(function, names[:1]) == names, function
